@@ -51,7 +51,7 @@ WORKDIR /app
 USER 10001:10001
 VOLUME ["/var/lib/watcher"]
 
-# The daemon's loop touches the file every second: so a process that hangs is detected too.
+# The daemon's loop touches the file every two seconds: so a process that hangs is detected too.
 # The start period covers the wait for the database.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
     CMD heartbeat=$(stat -c %Y "$WATCHER_DATA_DIR/heartbeat") && [ $(($(date +%s) - heartbeat)) -lt 15 ] || exit 1

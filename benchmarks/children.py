@@ -67,9 +67,9 @@ class Child:
         text = next((line for line in reversed(lines) if line), "no output")
         raise ProgramEndedError(f"ended with status {status}: {text[:MAX_SAID_CHARS]}")
 
-    def cpu_seconds(self) -> float:
-        """Return its CPU time, see there."""
-        return cpu_seconds(self.process.pid)
+    def cpu_seconds(self, *, alone: bool = False) -> float:
+        """Return its CPU time; `alone` leaves out its children."""
+        return clock(self.process.pid) if alone else cpu_seconds(self.process.pid)
 
     def numbers(self, file: str = "status") -> dict[str, int]:
         """Return the numbers in a file of /proc/PID by their names (proc_pid_status(5)); sizes are in KiB."""
@@ -78,13 +78,17 @@ class Child:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and its children, to the nanosecond, with ended threads.
+    """Return the CPU time of a process and its children."""
+    return sum(clock(number) for number in [pid, *(one.pid for one in psutil.Process(pid).children(recursive=True))])
 
-    It is the clock of clock_getcpuclockid(3): on Linux, the complement of the process number and the
-    clock of the scheduler (2), see the kernel's include/linux/posix-timers_types.h.
+
+def clock(pid: int) -> float:
+    """Return the CPU time of a process to the nanosecond, with ended threads: its clock_getcpuclockid(3).
+
+    On Linux this is the complement of the process number and the clock of the scheduler (2), see the kernel's
+    include/linux/posix-timers_types.h.
     """
-    pids = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    return sum(time.clock_gettime((~number << 3) | 2) for number in pids)
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from benchmarks.servers import Bench, settings_of
 from benchmarks.showing import BLACKBOX
 from benchmarks.workload import PATTERN, Kind, Workload
 
+Commands = Sequence[Sequence[str]]
+
 START_SECONDS = 600.0
 POLL_SECONDS = 0.25
 
@@ -25,7 +27,7 @@ class Program:
     """A program to compare."""
 
     name: str  # for `--programs`, and in tables
-    commands: Callable[..., Sequence[Sequence[str]]]  # prepares a folder; the first command is the measured one
+    commands: Callable[..., Commands]  # prepares a folder; the first command is the measured one
     missing: str = ""  # why it cannot run here
     unable: tuple[Kind, ...] = ()  # the kinds of check that it does not support
     checks_all_at_start: bool = False  # a check of every target at once, which must not be measured
@@ -59,9 +61,11 @@ class Program:
                 yield child
 
 
-def _watcher(bench: Bench, workload: Workload, folder: Path, **more: object) -> Sequence[Sequence[str]]:
-    """The daemon with an external database."""
-    workload.write(folder / "config.yaml", bench.site.ports)
+def _watcher(
+    bench: Bench, workload: Workload, folder: Path, *, head: str = "", **more: object
+) -> Sequence[Sequence[str]]:
+    """The daemon with an external database; `head` are further lines of its configuration."""
+    workload.write(folder / "config.yaml", bench.site.ports, head)
     settings = {
         "CONFIG_FILE_PATH": "config.yaml",
         "MAX_WORKERS": workload.workers,
@@ -76,13 +80,13 @@ def _watcher(bench: Bench, workload: Workload, folder: Path, **more: object) -> 
     return [[sys.executable, "-m", "watcher", "run"]]
 
 
-def _aiohttp(bench: Bench, workload: Workload, folder: Path) -> Sequence[Sequence[str]]:
+def _aiohttp(bench: Bench, workload: Workload, folder: Path) -> Commands:
     """The monitor of the usual kind."""
     workload.write(folder / "config.yaml", bench.site.ports)
     return [module("aiohttp_monitor", database=bench.database, workers=workload.workers)]
 
 
-def _blackbox(bench: Bench, workload: Workload, folder: Path) -> Sequence[Sequence[str]]:
+def _blackbox(bench: Bench, workload: Workload, folder: Path) -> Commands:
     """blackbox_exporter, and its driver on the other core."""
     probing = {"preferred_ip_protocol": "ip4", "fail_if_body_not_matches_regexp": [PATTERN]}
     probe = {"prober": "http", "timeout": f"{workload.timeout_seconds:.6f}s", "http": probing}
@@ -94,7 +98,7 @@ def _blackbox(bench: Bench, workload: Workload, folder: Path) -> Sequence[Sequen
     return [[str(BLACKBOX), *options, f"--web.listen-address={address}"], driver]
 
 
-def _sockets(bench: Bench, workload: Workload, _folder: Path) -> Sequence[Sequence[str]]:
+def _sockets(bench: Bench, workload: Workload, _folder: Path) -> Commands:
     """The lower bound."""
     return [module("blocking_sockets", **workload.options(bench.site.ports))]
 

@@ -59,10 +59,11 @@ class Workload:
         """Return the address of each target, which is also its name."""
         return [f"{self.origin(ports)}/t/{number}" for number in range(self.targets)]
 
-    def write(self, file: Path, ports: dict[Kind, int]) -> None:
-        """Write a config file for watcher; the aiohttp monitor reads the same."""
+    def write(self, file: Path, ports: dict[Kind, int], head: str = "") -> None:
+        """Write a config file for watcher, after other settings; the aiohttp monitor reads the same."""
         kept = {"keep_alive": True} if self.kind is Kind.KEEP_ALIVE else {}
         times = {"interval": self.interval_seconds, "timeout": self.timeout_seconds}
         urls = [{"address": address, **times, "regex": PATTERN, **kept} for address in self.addresses(ports)]
         with file.open("w", encoding="utf-8") as stream:
+            stream.write(head)
             yaml.dump({"urls": urls}, stream, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))

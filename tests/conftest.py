@@ -1,4 +1,4 @@
-"""The PostgreSQL of the tests: in a container where a Docker engine answers, else the embedded one; never none."""
+"""The PostgreSQL of the tests: in a container if a Docker engine answers, else the embedded one."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ POSTGRES_IMAGE = "postgres:17-bookworm"
 ENGINE_SECONDS = 10
 CLEAN_SECONDS = 60
 
-# How long an example takes says more of the machine than of the code: there is no deadline. Each run tries the same
-# examples, so that it fails for what was changed, not by luck; `--hypothesis-profile explore` looks for new ones, and
+# An example's duration says more about the machine than about the code: there is no deadline. Each run tries the same
+# examples, so that it fails because of a change, not by luck; `--hypothesis-profile explore` looks for new ones, and
 # for ten times as many.
 hypothesis.settings.register_profile("watcher", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("watcher")
 
-# Ryuk, its reaper, is an image of its own, which cannot be had everywhere; the fixture removes the container itself.
+# Ryuk, its reaper, needs its own image, which is not available everywhere; the fixture removes the container itself.
 testcontainers_config.ryuk_disabled = True
 
 
 class PostgresServer(Protocol):
-    """What is the same of a container and of the embedded server."""
+    """The common part of a container and of the embedded server."""
 
     def get_connection_url(self) -> str:
         """Return the URL of the server's database."""
 
 
 def pytest_report_header() -> str:
-    """Say which PostgreSQL serves."""
+    """Return a description of the PostgreSQL that is used."""
     return f"PostgreSQL of the tests: {_container_complaint() or f'container {POSTGRES_IMAGE}'}"
 
 
@@ -60,7 +60,7 @@ def _log_lines() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _heard_signals() -> None:
-    """Let the daemons of the tests hear every signal: nohup, and `&` in a script, hand down that some are ignored."""
+    """Let the daemons of the tests receive every signal: nohup, and `&` in a script, make children ignore some."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -78,7 +78,7 @@ def postgres_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pos
 
 @pytest.fixture(scope="session")
 def db_config(postgres_container: PostgresServer) -> str:
-    """The URL of the server, made fit for asyncpg, which knows no SQLAlchemy drivers."""
+    """The URL of the server in the form for asyncpg, which does not know SQLAlchemy's drivers."""
     return postgres_container.get_connection_url().replace("postgresql+psycopg2://", "postgresql://")
 
 
@@ -91,9 +91,9 @@ async def bridge() -> AsyncIterator[None]:
 
 @pytest.fixture
 async def test_db(bridge: None, db_config: str) -> AsyncIterator[Database]:
-    """A connected database whose tables are empty."""
+    """A connected database with empty tables."""
     async with open_database(db_config) as database:
-        # What the test before has left may still be at work there, and hold it up.
+        # Connections of the previous test may still be at work there, and delay it.
         await database.fetch("DROP SCHEMA public CASCADE", limit_seconds=CLEAN_SECONDS)
         await database.fetch("CREATE SCHEMA public")
         await database.init_db()
@@ -122,10 +122,10 @@ def _embedded(folder: Path) -> Iterator[PostgresServer]:
 
 @cache
 def _container_complaint() -> str | None:
-    """Say why the embedded PostgreSQL serves, or return None where a container does."""
+    """Return why the embedded PostgreSQL is used, or None if a container is."""
     client = _docker_client()
     if client is None:
-        # docker-py leaves the socket open on which nobody answered.
+        # docker-py leaves the socket open if it gets no answer.
         with warnings.catch_warnings(action="ignore", category=ResourceWarning):
             gc.collect()
         return "embedded, since no Docker engine answers"

@@ -1,4 +1,4 @@
-"""Values and small doubles that several tests need."""
+"""Values and small doubles for several tests."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MOMENT = datetime(2026, 11, 23, 15, 20, 55, 857_000, tzinfo=UTC)
 
 
 def a_target(name: str = "Checkout", **changes: Any) -> Target:
-    """Make a target that has nothing special."""
+    """Return a target without special options."""
     address = changes.pop("address", "http://127.0.0.1:1/")
     return replace(Target(name=name, address=address, shown_address=address), **changes)
 
 
 def an_outcome(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any) -> Outcome:
-    """Make the outcome of a check that succeeded."""
+    """Return the outcome of a successful check."""
     outcome = Outcome(
         target=target,
         address="https://shop.example/health",
@@ -53,7 +53,7 @@ def an_outcome(target: str = "Checkout", *, at: datetime = MOMENT, **changes: An
 
 
 def a_failure(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any) -> Outcome:
-    """Make the outcome of a check that failed."""
+    """Return the outcome of a failed check."""
     fault = Fault(Reason.STATUS, "503 Service Unavailable")
     return an_outcome(target, at=at, **{"fault": fault, "status_code": 503, **changes})
 
@@ -67,7 +67,7 @@ def a_checker(
     pauses: Pauses | None = None,
     ahead: Callable[[], float] = lambda: 0.0,
 ) -> CheckContext:
-    """Make what checks need, on trio's clock, be it a mock one, from which the wall clock may be ahead."""
+    """Return the resources of checks, on trio's clock or a mock one; the wall clock may be ahead of it."""
     clock = SlotClock(lambda: EPOCH + trio.current_time() + ahead(), trio.current_time)
     return CheckContext(
         clock=clock,
@@ -82,7 +82,7 @@ def a_checker(
 
 
 class Lines:
-    """A sink that keeps what it is given, and fails while it is told to."""
+    """A sink that keeps its lines, and fails on demand."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -98,7 +98,7 @@ class Lines:
 
 
 class Disk(OutboxThread):
-    """An outbox that is worked on in the loop itself, so that a mock clock stands still meanwhile; fails when told to.
+    """An outbox that works in the loop itself, so that a mock clock stands still meanwhile; fails on demand.
 
     Attributes:
         before, after: called around each job.
@@ -121,16 +121,16 @@ class Disk(OutboxThread):
 
 
 class Store:
-    """A store of entries in memory, which fails while it is told to.
+    """A store of entries in memory, which fails on demand.
 
     Attributes:
         rows: payloads by the ids of their entries.
-        batches: how many entries came at once, refused ones left out.
-        refused: payloads that it cannot hold.
-        opened_at: when it was tried to open, on trio's clock.
-        alive_at: of `mark_alive`.
-        stored_until: what it knows to have got; less than it was told where it has gone back in time.
-        targets: what it was told last that is watched.
+        batches: the number of entries in each call, without refused ones.
+        refused: payloads that it refuses.
+        opened_at: when it was opened, on trio's clock.
+        alive_at: the moments of `mark_alive`.
+        stored_until: the last entry that it knows; earlier than the last one sent if it went back in time.
+        targets: the latest set of watched targets.
     """
 
     def __init__(self) -> None:
@@ -144,13 +144,13 @@ class Store:
         self.targets: Sequence[Target] = ()
 
     async def open(self, _record: Callable[[Sequence[Flip]], Awaitable[None]]) -> int:
-        """Note the call."""
+        """Record the call."""
         self.opened_at.append(trio.current_time())
         await self._answer()
         return self.stored_until
 
     def retarget(self, targets: Sequence[Target]) -> None:
-        """Note the targets."""
+        """Record the targets."""
         self.targets = targets
 
     async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
@@ -165,11 +165,11 @@ class Store:
             self.stored_until = entries[-1].id
 
     async def is_known(self) -> bool:
-        """Say that nothing was lost."""
+        """Report that nothing was lost."""
         return True
 
     async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
-        """Note the moment."""
+        """Record the moment."""
         await self._answer()
         self._expect(follows)
         self.alive_at.append(moment)
@@ -185,7 +185,7 @@ class Store:
 
 
 class PiecesWire:
-    """A wire that has been given what comes over it."""
+    """A connection that has received these bytes."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)

@@ -1,4 +1,4 @@
-"""Which of many an assertion is about that failed."""
+"""Names the item of a failed assertion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def naming(one: object) -> Iterator[None]:
-    """Add to an assertion that fails in the block what it failed for."""
+    """Add the item's name to an assertion that fails in the block."""
     try:
         yield
     except AssertionError as error:

@@ -1,4 +1,4 @@
-"""The way from the outbox to PostgreSQL, without checks, for tests with a real database."""
+"""The path from the outbox to PostgreSQL, without checks, for tests with a real database."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NOW = MOMENT.timestamp()
 
 
 class Pipeline:
-    """An outbox, and what empties it into a database.
+    """An outbox, and the drain that empties it into a database.
 
     Attributes:
         outbox: used by `put` only, and when nothing is drained.
-        drain: to be run and closed.
+        drain: must be run and closed.
     """
 
     def __init__(self, outbox: Outbox, database: Database, targets: Sequence[Target]) -> None:
@@ -46,34 +46,34 @@ class Pipeline:
         self.ready.set()
 
     async def put(self, failures: Iterable[Outcome] = (), flips: Iterable[Flip] = (), *, now: float = NOW) -> None:
-        """Put failures and flips into the outbox."""
+        """Insert failures and flips into the outbox."""
         beside = [encode_failure(failure) for failure in failures]
         await self.disk.run(lambda outbox: record_flips(outbox, flips, now=now, beside=beside))
         self.drain.wake()
 
     async def put_raw(self, *entries: tuple[str, str]) -> None:
-        """Put kinds and payloads into the outbox."""
+        """Insert kinds and payloads into the outbox."""
         await self.disk.run(lambda outbox: outbox.append(entries, now=NOW, minute=0))
 
     async def drain_all(self) -> None:
-        """Store all that waits."""
+        """Store everything that waits."""
         drain = Drain(self.disk, self.store)
         drain.close()
         await drain.run(self.ready)
 
 
 async def nothing_ended(flips: Sequence[Flip]) -> None:
-    """Record what another outbox knew, where there was none."""
+    """Adopt what another outbox knew, where this one knows nothing."""
     assert not flips
 
 
 def a_registration(*targets: Target, location: str = "default", outbox: uuid.UUID | None = None) -> Registration:
-    """Make what a daemon that started just now tells the database."""
+    """Return the message of a daemon that started just now to the database."""
     return Registration(location, outbox or uuid.uuid4(), MOMENT, targets)
 
 
 @contextmanager
 def open_pipeline(folder: Path, database: Database, *targets: Target) -> Iterator[Pipeline]:
-    """Open the outbox of a folder for the time of a block."""
+    """Open the outbox of a folder while the block runs."""
     with closing(Outbox(folder / "outbox.sqlite")) as outbox:
         yield Pipeline(outbox, database, targets)

@@ -1,4 +1,4 @@
-"""How often a test repeats what is left to chance."""
+"""How often a test with random steps is repeated."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def rounds(few: int, many: int) -> int:
-    """Return a few rounds, which each run has time for, or with `THOROUGH=1` in the environment as many as are named.
+    """Return a few rounds, for which each run has time, or with `THOROUGH=1` in the environment many.
 
     Args:
-        few: how many find nearly all that many find.
-        many: how many there are where somebody looks for what is rare.
+        few: the number that finds nearly everything.
+        many: the number for somebody who looks for rare failures.
     """
     return many if os.environ.get("THOROUGH") == "1" else few

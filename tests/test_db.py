@@ -1,4 +1,4 @@
-"""The database, real: in a container where Docker is, else the embedded one."""
+"""The real database: in a container if Docker is available, else the embedded one."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ async def test_flips_of_a_version_that_did_not_number_them_stay_as_they_are(test
 async def test_connections_that_the_server_ends_at_bad_moments_are_only_unavailable(
     test_db: Database, db_config: str
 ) -> None:
-    """asyncpg's state machine can be brought out of step by an end of the connection: InternalClientError."""
+    """The end of a connection can confuse asyncpg's state machine: InternalClientError."""
     ended = 0
 
     async def end_connections() -> None:
@@ -213,7 +213,7 @@ async def test_a_server_that_is_no_postgresql_is_only_unavailable(bridge: None, 
 
 
 class BrokenConnections:
-    """A pool of asyncpg's whose server goes while it says goodbye, in the way that asyncpg does not expect."""
+    """A pool of asyncpg whose server disconnects while it says goodbye, in a way that asyncpg does not expect."""
 
     async def close(self) -> None:
         raise BrokenPipeError
@@ -283,27 +283,27 @@ async def test_random_cancellations_leave_the_pool_whole(test_db: Database) -> N
         async with trio.open_nursery() as nursery:
             for number in range(batch, batch + 12):
                 nursery.start_soon(operate, number)
-        # So that on any machine some are cut off, and some not.
+        # So that on any machine some are cancelled, and some not.
         patience_seconds *= 1.5 if len(stored) == stored_before else 0.9
 
-    with trio.fail_after(HANG_SECONDS):  # a release that was cut off goes on by itself
+    with trio.fail_after(HANG_SECONDS):  # a cancelled release finishes by itself
         while test_db.statistics()["connections"] != test_db.statistics()["idle"]:
             await test_db.ping()
     with trio.fail_after(HANG_SECONDS):  # every connection of the pool still works
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(test_db.ping)
-    with trio.fail_after(HANG_SECONDS):  # the server hears of a connection's end when it hears of it
+    with trio.fail_after(HANG_SECONDS):  # the server notices the end of a connection with a delay
         while await _sessions(test_db, "idle in transaction%"):  # noqa: ASYNC110
             await trio.sleep(0.01)
-    # A write that was not cut off is there; one that was may be there, which is why writing again is harmless.
+    # A write that was not cancelled is stored; a cancelled one may be, which is why writing again is harmless.
     ids = {row["id"] for row in await test_db.failures(limit=CANCELLATIONS)}
     assert {failure.check_id for failure in stored} <= ids
     assert 0 < len(stored) < CANCELLATIONS / 3, "some were meant to be cut off, and some not"
 
 
 async def test_an_error_inside_the_driver_ends_nothing(test_db: Database) -> None:
-    """asyncio tells the loop of an error that nobody waits for; trio-asyncio would raise it in the daemon."""
+    """asyncio reports an error that no task waits for to the loop; trio-asyncio would raise it in the daemon."""
     loop = trio_asyncio.current_loop.get()
     with capture_logs() as logs:
         loop.call_soon(lambda: 1 / 0)
@@ -323,7 +323,7 @@ async def _sessions(database: Database, state: str) -> int:
 
 
 async def test_the_server_itself_stops_what_waits_for_a_lock(test_db: Database, db_config: str) -> None:
-    """However often the client gives up and comes again, no backend is left behind."""
+    """However often the client gives up and returns, no backend is left behind."""
     waiting = "SELECT count(*) AS backends FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     async with open_database(db_config, command_seconds=0.3) as impatient:
 
@@ -341,7 +341,7 @@ async def test_the_server_itself_stops_what_waits_for_a_lock(test_db: Database, 
 async def test_whoever_only_reads_holds_nobody_up_and_is_stopped_by_the_server(
     test_db: Database, db_config: str
 ) -> None:
-    """However many ask, and for however long: they have connections of their own, and none when they are closed."""
+    """However many ask, and for however long: they have their own connections, and none once they are closed."""
     sleep = "SELECT pg_sleep(3600)"
     asleep = "SELECT count(*) AS number FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
     told = []

@@ -1,4 +1,4 @@
-"""A copy of the project that runs under Compose, and what its containers tell of themselves."""
+"""A copy of the project that runs under Compose, and the output of its containers."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 DATABASE_CONTAINER = "postgresdb"
 MONITOR_CONTAINER = "monitoring_app"
 
-# Compose lets the shell win over .env: what this process was started with must not decide a test.
+# Compose prefers the shell to .env: the environment of this process must not decide a test.
 _SHELL_SETTINGS = ("POSTGRES_", "WATCHER_", "COMPOSE_", "CONFIG_FILE_PATH")
 _FAILURE_LINE = re.compile(r'^\S+Z failure target="(?P<target>[^"]*)" .*\bcheck_id=(?P<check_id>[0-9a-f-]{36})\b', re.M)
 
@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class RecordedFailure:
-    """A row of the table `failures`, as far as the tests look at it."""
+    """A row of the table `failures`, with the columns that the tests read."""
 
     check_id: str
     target: str
@@ -40,7 +40,7 @@ def run_command(
     folder: Path | None = None,
     environment: dict[str, str] | None = None,
 ) -> str:
-    """Run a command that has to succeed and return its output; its errors show in the failing test."""
+    """Run a command that has to succeed and return its output; its errors appear in the failing test."""
     result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_seconds, check=False
     )
@@ -55,19 +55,19 @@ def docker(*arguments: str, timeout_seconds: float = 60) -> str:
 
 
 def inspect(container: str) -> dict[str, Any]:
-    """What the engine knows of a container."""
+    """The engine's knowledge of a container."""
     description: dict[str, Any] = json.loads(docker("inspect", "--type", "container", container))[0]
     return description
 
 
 def is_healthy(container: str) -> bool:
-    """Whether the container's own health check says so."""
+    """Whether the container's own health check succeeds."""
     health: str = inspect(container)["State"]["Health"]["Status"]
     return health == "healthy"
 
 
 def wait_until(condition: Callable[[], Value], timeout_seconds: float, what: str) -> Value:
-    """Ask until the answer is true, and return it; a test fails by its deadline instead of hanging."""
+    """Retry until the answer is true, and return it; a test fails by its deadline instead of hanging."""
     deadline = time.monotonic() + timeout_seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {timeout_seconds} s: {what}; last seen: {value!r}"
@@ -83,7 +83,7 @@ def compose_command() -> Sequence[str]:
 
 
 def copy_project(destination: Path) -> None:
-    """Copy the files that a clone of the project would have, and those about to be added to it."""
+    """Copy the files of a clone of the project, and those about to be added to it."""
     listing = run_command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=PROJECT_FOLDER)
     for name in filter(None, listing.split("\0")):
         source = PROJECT_FOLDER / name
@@ -115,7 +115,7 @@ class ComposeProject:
         )
 
     def up(self) -> None:
-        """Build what has changed, start everything and wait until all of it is healthy."""
+        """Build the changed images, start everything and wait until all of it is healthy."""
         self.compose("up", "--detach", "--build", timeout_seconds=600)
         self.wait_until_healthy()
 
@@ -125,12 +125,12 @@ class ComposeProject:
             wait_until(partial(is_healthy, container), 90, f"{container} is healthy")
 
     def down(self) -> None:
-        """Remove containers, networks and volumes; also those that a killed run left."""
+        """Remove containers, networks and volumes, also those that a killed run left."""
         profiles = ("--profile", "scale", "--profile", "places")
         self.compose(*profiles, "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def query(self, statement: str) -> list[list[str]]:
-        """Ask the database, inside of its container."""
+        """Query the database, inside its container."""
         client = ("psql", "--username", self.user, "--dbname", self.database, "--csv", "--tuples-only")
         output = docker("exec", DATABASE_CONTAINER, *client, "--command", statement)
         return [line.split(",") for line in output.splitlines()]
@@ -147,7 +147,7 @@ class ComposeProject:
         ]
 
     def logged_failures(self, target: str) -> list[str]:
-        """The ids of the failing checks that the monitor has told of on its stderr."""
+        """The ids of the failed checks that the monitor has reported on its stderr."""
         result = subprocess.run(
             ["docker", "logs", MONITOR_CONTAINER], capture_output=True, text=True, timeout=60, check=True
         )

@@ -31,7 +31,7 @@ LIVE_ADDRESS = "http://neighbour:8000/"
 # The name resolves and the host is there, but nothing listens.
 DEAD_ADDRESS = "http://neighbour:9/"
 
-# Nothing of it is a default: what reaches the containers has come from this file.
+# None of them is a default: values in the containers come from this file.
 SETTINGS = f"""\
 CONFIG_FILE_PATH=config/watched.yaml
 POSTGRES_USER=observer
@@ -68,7 +68,7 @@ SUCCESS_LINE = re.compile(rf'^\S+Z success target="Live" url={re.escape(LIVE_ADD
 
 @pytest.fixture(scope="module")
 def base_images() -> None:
-    """The images that the project builds upon, or stand-ins for them."""
+    """The base images of the project, or stand-ins for them."""
     run_command(Path(__file__).parent / "make_images.sh", timeout_seconds=600)
 
 
@@ -101,7 +101,7 @@ def image(project: ComposeProject) -> str:
 
 
 def run_in_image(image: str, script: str) -> str:
-    """Run a shell script in a container of its own."""
+    """Run a shell script in its own container."""
     return docker("run", "--rm", "--network", "none", image, "sh", "-c", script)
 
 
@@ -111,7 +111,7 @@ def run_in_monitor(script: str) -> str:
 
 
 def dead_failures(project: ComposeProject) -> list[RecordedFailure]:
-    """What the database holds about the target that never answers."""
+    """Return the database's rows about the target that never answers."""
     return project.recorded_failures("Dead")
 
 
@@ -187,7 +187,7 @@ def test_the_wait_for_the_database_can_be_stopped_as_process_1(image: str) -> No
 
 
 def read_errors(container: str) -> str:
-    """What a container has written to stderr."""
+    """Return a container's stderr."""
     result = subprocess.run(["docker", "logs", container], capture_output=True, text=True, timeout=60, check=True)
     return result.stderr
 
@@ -216,7 +216,7 @@ def restart_database(project: ComposeProject) -> None:
 
 
 def take_database_away(project: ComposeProject) -> None:
-    """An outage that lasts for several checks; the successes, which need no database, show their pace."""
+    """An outage that lasts for several checks; the successes, which do not need a database, show their pace."""
     project.compose("stop", "db")
     successes_before = len(project.success_log())
     wait_until(lambda: len(project.success_log()) >= successes_before + 3, 30, "checks during the outage")
@@ -241,7 +241,7 @@ def test_an_outage_of_the_database_loses_nothing(
         lambda: dead_failures(project)[-1].scheduled_at_seconds > ended_at_seconds, 30, "failures after the outage"
     )
     try:
-        # At rest, so that log and table can be compared without one being ahead of the other.
+        # Idle, so that log and table can be compared without one being ahead of the other.
         stop_monitor(project)
         recorded = dead_failures(project)
         logged = project.logged_failures("Dead")
@@ -271,7 +271,7 @@ def test_stop_ends_the_monitor_cleanly_while_the_database_is_away(project: Compo
 
 
 def share_all(paths: set[str], monitors: int) -> bool:
-    """Whether so many monitors are agreed on, each has a target, and each target one of them."""
+    """Return whether that many monitors agree, each has a target, and each target has one of them."""
     [location] = json.loads(run_in_monitor("watcher replicas --json"))
     counts = [replica["targets"] for replica in location["replicas"] if replica["state"] == "agreed"]
     return len(counts) == monitors and all(counts) and sum(counts) == len(paths)
@@ -301,7 +301,7 @@ def test_replicas_share_the_targets_and_take_over_those_of_one_that_is_killed(pr
 
 
 def asked_paths(site: str, since: str) -> set[str]:
-    """What the site was asked for, as its log has it."""
+    """Return the requests in the site's log."""
     result = subprocess.run(
         ["docker", "logs", "--since", since, site], capture_output=True, text=True, timeout=60, check=True
     )
@@ -309,7 +309,7 @@ def asked_paths(site: str, since: str) -> set[str]:
 
 
 def degraded_site() -> dict[str, dict[str, Any]]:
-    """Where the site stands at each place, and all together, by location; nothing before it is degraded."""
+    """Return the site's state at each place, and the combined one, by location, until none is degraded."""
     # The exit status says that something else is down.
     presents = json.loads(run_in_monitor("watcher status --json || true"))
     told = {present["location"]: present for present in presents if present["target"] == "Site"}
@@ -332,7 +332,7 @@ def test_a_site_that_one_of_three_places_cannot_reach_is_degraded(project: Compo
     project.wait_until_healthy()
 
 
-# The last one, because it makes the monitor's container anew, and with that empties its log.
+# The last one, because it creates the monitor's container anew, which empties its log.
 def test_a_monitor_that_finds_no_database_is_brought_back_until_it_does(project: ComposeProject) -> None:
     (project.folder / "impatient.yml").write_text(IMPATIENT_MONITOR)
     files = ("docker-compose.yml", "docker-compose.override.yml", "impatient.yml")

@@ -1,4 +1,4 @@
-"""wait-for-it.sh by itself, against sockets of this machine; needs netcat-openbsd, but no Docker."""
+"""wait-for-it.sh alone, against sockets of this machine; needs netcat-openbsd, but not Docker."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ SCRIPT = Path(__file__).resolve().parents[2] / "wait-for-it.sh"
 USAGE = "usage: wait-for-it.sh HOST:PORT [-t SECONDS] -- COMMAND"
 # A hanging script fails its test instead of blocking the run.
 HANG_SECONDS = 30
-# Far above what a signal takes, and well below what is left of the wait that it ends.
+# Far above the time of a signal, and well below the rest of the wait that it ends.
 PROMPT_SECONDS = 3
 
 
 def run_script(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the script to its end and keep what it says."""
+    """Run the script to its end and return its result."""
     return subprocess.run(
         [SCRIPT, *arguments], input=stdin, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
@@ -41,21 +41,21 @@ def start_until_it_waits(*arguments: str) -> subprocess.Popen[str]:
 
 
 def address_of(server: socket.socket) -> str:
-    """Write where a socket listens as the script takes it."""
+    """Write the address of a socket in the script's form."""
     host, port = server.getsockname()[:2]
     return f"{host}:{port}"
 
 
 @pytest.fixture
 def open_address() -> Iterator[str]:
-    """Where connections are taken."""
+    """A port that accepts connections."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         yield address_of(server)
 
 
 @pytest.fixture
 def closed_address() -> Iterator[str]:
-    """Where connections are refused: the port is bound, so that nobody else gets it, but nobody listens."""
+    """A port that refuses connections: it is bound, so that no other program gets it, but does not listen."""
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         yield address_of(unused)
@@ -63,7 +63,7 @@ def closed_address() -> Iterator[str]:
 
 @pytest.fixture
 def hanging_address() -> Iterator[str]:
-    """Where connections are neither taken nor refused: Linux drops them while the queue is full."""
+    """A port that neither accepts nor refuses connections: Linux drops them while the queue is full."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=1)) as server:
         queue = [socket.socket() for _ in range(8)]
         try:
@@ -78,7 +78,7 @@ def hanging_address() -> Iterator[str]:
 
 @pytest.fixture(params=["closed_address", "hanging_address"])
 def unreachable_address(request: pytest.FixtureRequest) -> str:
-    """Each way in which a database that is not there can look."""
+    """Each way in which a missing database can appear."""
     return str(request.getfixturevalue(request.param))
 
 
@@ -125,7 +125,7 @@ def test_the_wait_ends_at_its_timeout(unreachable_address: str) -> None:
     took_seconds = time.monotonic() - began_at
     assert (result.returncode, result.stdout) == (1, "")
     assert f"timeout: {unreachable_address} took no connection within 3 s" in result.stderr
-    # One attempt and one pause may be under way when the time is over.
+    # One attempt and one pause may be under way at the deadline.
     assert 2 <= took_seconds < 3 + 5
 
 

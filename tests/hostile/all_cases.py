@@ -1,4 +1,4 @@
-"""Every bad server there is."""
+"""All bad servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CASES = (
 )
 BY_NAME = {case.name: case for case in CASES}
 
-# Those that send much, or what becomes much.
+# Those that send a lot, or whose data expands to a lot.
 HEAVY = (
     "gzip bomb",
     "deflate bomb",

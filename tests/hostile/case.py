@@ -1,4 +1,4 @@
-"""What one bad server does, and what a check should say of it."""
+"""A bad server, and the expected result of a check."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from tests.hostile.servers import Behaviour
 
 SUCCESS = "success"
-# The reasons that a whole response may have; with any other there is none whose status could be told.
+# The reasons that a whole response may have; other ones may come without a status.
 JUDGED = frozenset({SUCCESS, "status", "regex"})
-# Time enough where the check is to decide by itself, whatever else runs on the machine; a site that only the deadline
-# ends need not be waited for so long.
+# Enough time where the check is to decide by itself, whatever else runs on the machine; a site that only the deadline
+# ends need not be waited for as long.
 GENEROUS_SECONDS = 8.0
 SHORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Case:
-    """A bad server, or one that is odd and still good.
+    """A bad server, or an odd but valid one.
 
     Attributes:
         name: unique.
         behaviour: what the server does to each client.
-        expected: the reason that a check should give, or `success`; several, behind `|`, where the moment decides.
-        detail: a regular expression for what people are told.
-        status_code: of the last response, where there is one.
-        http_version: of the last response, where the check succeeds.
-        tls: makes the server's context; the address is https then.
-        tls_byte_seconds: the time between two bytes of the server's, handshake included; None for whole records.
-        plain_too: whether the server answers in plain as well, on the same port.
-        listening: whether anybody takes the connection.
-        address: what to check instead of the server; `PORT` in it is the server's.
-        scheme: of the address, where it is not to follow from `tls`.
+        expected: the expected reason, or `success`; several, separated by `|`, where timing decides.
+        detail: a regular expression for the detail.
+        status_code: of the last response, if there is one.
+        http_version: of the last response, if the check succeeds.
+        tls: creates the server's context; the address is https then.
+        tls_byte_seconds: the time between two bytes from the server, handshake included; None for whole records.
+        plain_too: whether the server also answers without TLS, on the same port.
+        listening: whether connections are accepted.
+        address: what to check instead of the server; `PORT` in it is replaced by the server's port.
+        scheme: of the address, if it does not follow from `tls`.
         path: of the address.
-        sending, connecting: of the target; the authority of the tests is trusted in any case.
-        compression: of the body, which blackbox_exporter undoes only where it is told to.
+        sending, connecting: of the target; the authority of the tests is always trusted.
+        compression: of the body, which blackbox_exporter decompresses only if configured.
         body_matches: a pattern that must be found in the body.
     """
 
@@ -66,17 +66,17 @@ class Case:
 
     @property
     def reasons(self) -> frozenset[str]:
-        """What a check may say."""
+        """The reasons that a check may report."""
         return frozenset(self.expected.split("|"))
 
     @property
     def final_status_codes(self) -> tuple[int | None, ...]:
-        """What a check may say of the last response: that of its head, or None where there may be no whole head."""
+        """The status codes that a check may report: that of the head, or None if the head may be incomplete."""
         return (self.status_code,) if self.reasons <= JUDGED else (self.status_code, None)
 
     @property
     def waits(self) -> bool:
-        """Whether it may be the deadline that ends the check."""
+        """Whether the deadline may end the check."""
         return "timeout" in self.reasons
 
     @property
@@ -85,7 +85,7 @@ class Case:
         return SHORT_SECONDS if self.waits else GENEROUS_SECONDS
 
     def address_on(self, port: int) -> str:
-        """Write the address to check, where the server listens on a port."""
+        """Return the address to check, with the server's port."""
         if self.address is not None:
             return self.address.replace("PORT", str(port))
         scheme = self.scheme or ("http" if self.tls is None else "https")

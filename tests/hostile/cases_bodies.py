@@ -1,4 +1,4 @@
-"""Bodies that are not what their headers say, and those that are bombs."""
+"""Bodies that do not match their headers, and bombs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _raw_deflate(data: bytes) -> bytes:
 
 @cache
 def megabyte_of_deflate() -> bytes:
-    """Compress a megabyte of nothing such that it can be repeated: a kilobyte."""
+    """Compress a megabyte of zeros such that it can be repeated: a kilobyte."""
     compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     return compressor.compress(bytes(MEGABYTE)) + compressor.flush(zlib.Z_FULL_FLUSH)
 
@@ -39,7 +39,7 @@ ZLIB_HEAD = zlib.compress(b"", 9)[:2]
 
 
 def gzip_bomb(megabytes: int = 1024) -> bytes:
-    """Write gzip of so much nothing; it is cut off before its sum, where nobody comes."""
+    """Write gzip of that many zeros; it is cut before its checksum, which is never reached."""
     return GZIP_HEAD + megabyte_of_deflate() * megabytes
 
 
@@ -54,7 +54,7 @@ def exploding(bomb: bytes, encoding: str, status: str = "200 OK", headers: str =
 
 
 async def gzip_explosion(peer: Peer) -> None:
-    """Answer with a gzip bomb, which is made when it is asked for."""
+    """Answer with a gzip bomb, which is created on request."""
     await at_once(read_request, exploding(gzip_bomb(), "gzip"))(peer)
 
 

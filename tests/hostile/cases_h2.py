@@ -1,4 +1,4 @@
-"""Servers that agree to HTTP/2 and break its rules, and good ones that use what it allows."""
+"""Servers that negotiate HTTP/2 and break its rules, and good ones that use what it allows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _h2(name: str, behaviour: Behaviour, expected: str = "success", detail: str 
 def _answering(
     body: bytes = b"hello", *, hints: bool = False, trailers: bool = False, gzipped: bool = False
 ) -> Behaviour:
-    """Answer as a good server does, with h2 to keep the rules."""
+    """Answer as a good server does; h2 keeps the rules."""
 
     async def behave(peer: Peer) -> None:
         connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))

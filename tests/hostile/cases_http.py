@@ -1,4 +1,4 @@
-"""Responses that are odd, or no HTTP at all."""
+"""Responses that are odd, or not HTTP at all."""
 
 from __future__ import annotations
 

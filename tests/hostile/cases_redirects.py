@@ -1,4 +1,4 @@
-"""Redirects that lead nowhere, or somewhere strange."""
+"""Redirects that lead nowhere, or to odd places."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FINAL = response(b"the final page")
 
 
 def redirect(location: str, status: str = "302 Found", body: bytes = b"") -> bytes:
-    """Write a redirect; what is beyond ASCII in the location goes out as Latin-1."""
+    """Write a redirect; non-ASCII characters in the location are sent as Latin-1."""
     return response(body, status, f"Location: {location}\r\n")
 
 
 def leading_to(location: str, *, arriving: str = "/final", status: str = "302 Found") -> Behaviour:
-    """Redirect `/` to a location, where HOST is this server, and answer well at the path that it arrives at."""
+    """Redirect `/` to a location, where HOST is this server, and answer with success at its path."""
 
     def answer(request: Request) -> Step:
         if request.path == arriving:

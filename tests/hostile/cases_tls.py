@@ -1,4 +1,4 @@
-"""Bad TLS: the cases of badssl.com that need no internet, and some more."""
+"""Bad TLS: the cases of badssl.com that do not need the internet, and some more."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _from_1_3(made: Certificates) -> ssl.SSLContext:
 
 
 def _choosing(*ciphers: str) -> MakeContext:
-    """Speak TLS 1.2 with a key of RSA and these ciphers alone."""
+    """Speak TLS 1.2 with an RSA key and only these ciphers."""
 
     def make(made: Certificates) -> ssl.SSLContext:
         key = rsa.generate_private_key(65537, 2048)
@@ -175,7 +175,7 @@ async def _noise_after_the_handshake(peer: Peer) -> None:
 
 
 def _without_goodbye(head: bytes) -> Behaviour:
-    """Close the connection as if it were plain."""
+    """Close the connection as if it were without TLS."""
 
     async def behave(peer: Peer) -> None:
         await peer.request()
@@ -186,13 +186,13 @@ def _without_goodbye(head: bytes) -> Behaviour:
 
 
 def _broken_handshake(name: str, *steps: Step, expected: str = "tls", detail: str = "") -> Case:
-    """A server that gets the first message of a handshake, and goes its own way."""
+    """A server that reads the first message of a handshake, and then leaves the protocol."""
     return Case(name, at_once(wait_for_bytes, *steps), expected, detail, scheme="https")
 
 
-# The begin of a ServerHello (RFC 8446, section 4.1.3) that announces more.
+# The start of a ServerHello (RFC 8446, section 4.1.3) that announces more.
 _HALF_A_HELLO = b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03" + bytes(16)
-# A whole one of TLS 1.2 that says nothing of renegotiation, as before RFC 5746.
+# A whole one of TLS 1.2 without a word about renegotiation, as before RFC 5746.
 _HELLO_OF_OLD = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + bytes(32) + b"\x00\xc0\x2f\x00"
 _NOT_TLS = "does not speak TLS"
 _OLD = ssl.TLSVersion.TLSv1_1

@@ -1,4 +1,4 @@
-"""Servers that break off, say nothing, say it slowly, or miscount."""
+"""Servers that break off, stay silent, are slow, or miscount."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BROKEN_OFF = [
         "private address that is not allowed", saying(response()), "blocked", connecting=Connecting(allow_private=False)
     ),
     Case("name that does not exist", saying(), "dns", address="http://no-such-name.invalid:PORT/"),
-    # The system says it to `connect` or to what comes after, whichever is asked first.
+    # The system reports it to `connect` or to the next call, whichever comes first.
     Case("reset at once", at_once(reset), "connect|protocol"),
     Case("reset with the request unread", at_once(wait_for_bytes, reset), "protocol"),
     Case("reset after the request", saying(reset), "protocol", "reset"),

@@ -1,4 +1,4 @@
-"""Certificates of every quality, made by an authority of the tests."""
+"""Certificates of every quality, issued by an authority of the tests."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ YESTERDAY = timedelta(days=-1)
 TOMORROW = timedelta(days=1)
 _LONG_AGO = timedelta(days=-300)
 _FAR_OFF = timedelta(days=90)
-# The names of signature algorithms (RFC 8017, appendix A.2.4) in DER; of one length, so that one can replace the other.
+# The names of signature algorithms (RFC 8017, appendix A.2.4) in DER; of equal length, so that they can be swapped.
 _SHA256_WITH_RSA = bytes.fromhex("06092a864886f70d01010b")
 _SHA1_WITH_RSA = bytes.fromhex("06092a864886f70d010105")
 
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate, its key, and those that stand above it in the chain, but for the root."""
+    """A certificate, its key, and the chain above it, without the root."""
 
     certificate: x509.Certificate
     key: Key
@@ -41,7 +41,7 @@ class Issued:
 
     @property
     def served(self) -> tuple[x509.Certificate, ...]:
-        """What a server should serve."""
+        """The chain that a server should serve."""
         return (self.certificate, *self.chain)
 
 
@@ -58,12 +58,12 @@ def issue(
     """Issue a certificate.
 
     Args:
-        issuer: who signs; None for one that signs itself.
+        issuer: the signer; None for a self-signed certificate.
         common_name: of the subject; None for none.
-        names: DNS names and IP addresses that it is for.
-        begins, ends: from now on.
-        key: whose certificate it is; None for a new key.
-        is_authority: whether it may sign others; by default one that has neither names nor a key may.
+        names: its DNS names and IP addresses.
+        begins, ends: relative to now.
+        key: the certificate's key; None for a new key.
+        is_authority: whether it may sign others; by default only one without names and a key may.
     """
     if is_authority is None:
         is_authority = key is None and not names
@@ -93,11 +93,11 @@ def issue(
 
 
 def signed_with_sha1(issued: Issued, issuer: rsa.RSAPrivateKey) -> Issued:
-    """Sign a certificate once more, with SHA-1, which is refused to those who ask for it in the common way.
+    """Sign a certificate again, with SHA-1, which the usual API refuses.
 
     Args:
         issued: signed by the issuer with SHA-256.
-        issuer: the key above it.
+        issuer: the certificate and key above it.
     """
     signed = issued.certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
     signature = issuer.sign(signed, padding.PKCS1v15(), hashes.SHA1())
@@ -107,17 +107,17 @@ def signed_with_sha1(issued: Issued, issuer: rsa.RSAPrivateKey) -> Issued:
 
 
 class Certificates:
-    """The authority of a test run, and contexts for servers; files are kept in a folder.
+    """The authority of a test run, and contexts for servers; its files are in a folder.
 
     Attributes:
         ca_file: PEM of the one root that checks trust.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Make the authority.
+        """Create the authority.
 
         Args:
-            folder: exists, and is removed by the caller.
+            folder: exists; the caller removes it.
         """
         self._folder = folder
         self._files = 0
@@ -137,7 +137,7 @@ class Certificates:
         return issue(self.root, "watcher test intermediate")
 
     def context(self, issued: Issued, served: Sequence[x509.Certificate] | None = None) -> ssl.SSLContext:
-        """Make a server's context, which takes old protocols and weak keys as well.
+        """Return a server's context, which accepts old protocols and weak keys as well.
 
         Args:
             issued: the certificate and its key.
@@ -150,7 +150,7 @@ class Certificates:
         return context
 
     def good_context(self, *protocols: str) -> ssl.SSLContext:
-        """Make a good server's context; `protocols` are those of ALPN that it agrees to."""
+        """Return a good server's context; `protocols` are its ALPN protocols."""
         context = self.context(self.good)
         if protocols:
             context.set_alpn_protocols(list(protocols))

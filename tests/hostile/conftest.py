@@ -1,4 +1,4 @@
-"""What the tests of bad servers share."""
+"""Fixtures of the tests of bad servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def no_garbage_collection() -> Iterator[None]:
-    """Leave what is not closed to nobody."""
+    """Assert that nothing is left open."""
     gc.disable()
     yield
     gc.enable()

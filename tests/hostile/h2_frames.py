@@ -36,7 +36,7 @@ class Kind(IntEnum):
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = STREAM, length: int | None = None) -> bytes:
-    """Write a frame; `length` is what it claims to have."""
+    """Write a frame; `length` is its claimed length."""
     size = len(payload) if length is None else length
     return size.to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + payload
 
@@ -47,7 +47,7 @@ def settings(*pairs: tuple[int, int]) -> bytes:
 
 
 def block(*headers: tuple[str, str]) -> bytes:
-    """Encode headers as they are, without a look at them."""
+    """Encode headers as they are, unchecked."""
     return hpack.Encoder().encode(list(headers), huffman=False)
 
 
@@ -92,5 +92,5 @@ async def read_h2_request(peer: Peer) -> None:
 
 
 def h2_saying(*steps: Step) -> Behaviour:
-    """Read a request over HTTP/2, agree to its settings, run steps, and close."""
+    """Read a request over HTTP/2, acknowledge its settings, run steps, and close."""
     return at_once(settings(), read_h2_request, frame(Kind.SETTINGS, flags=ACK, stream=0), *steps)

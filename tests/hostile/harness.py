@@ -1,4 +1,4 @@
-"""How a case is served and checked, and what is measured meanwhile."""
+"""How a case is served and checked, and the measurements."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 # Beyond the deadline of a check; the tests' own server works in the same loop.
 GRACE_SECONDS = 0.1
 TICK_SECONDS = 0.005
-# What the checks do to a measurement, they do each time; what the machine does to it, now and then.
+# The effect of the checks on a measurement is there each time; the machine's, now and then.
 TRIES = 4
-# A check during which the machine did so may say anything.
+# A check during a pause of the machine may have any result.
 DISTURBANCE_SECONDS = 0.1
 MAX_WORKERS = 100
 
 
 def local_lookup(host: str, port: int, **_: Any) -> list[Any]:
-    """Look a name up where only this machine has one; no test asks the network."""
+    """Look up a name on this machine only; no test asks the network."""
     if host != "localhost":
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
 
 
 def opened_checker() -> AbstractAsyncContextManager[CheckContext]:
-    """Open what checks need."""
+    """Open the resources of checks."""
     return open_check_context(MAX_WORKERS, resolver=Resolver(lookup=local_lookup))
 
 
@@ -56,7 +56,7 @@ async def checked(target: Target, context: CheckContext) -> Outcome:
 
 
 async def complaint_about_check(case: Case, target: Target, context: CheckContext) -> str | None:
-    """Check, and say in what that differs from what a case expects, if it is not the machine's doing; else None."""
+    """Check, and return the difference from what a case expects, if the machine did not cause it; else None."""
     complaint: str | None = None
     for _ in range(TRIES):
         started, waited_before = time.perf_counter(), waited_for_cpu_seconds()
@@ -73,11 +73,11 @@ async def complaint_about_check(case: Case, target: Target, context: CheckContex
 
 
 def serving_case(case: Case, certificates: Certificates | None) -> AbstractAsyncContextManager[int]:
-    """Serve a case; the value is the port.
+    """Serve a case; yields the port.
 
     Args:
-        case: what to serve.
-        certificates: None where the case needs none.
+        case: the case to serve.
+        certificates: None if the case needs none.
     """
     if case.listening == "refusing":
         return refusing()
@@ -91,7 +91,7 @@ def serving_case(case: Case, certificates: Certificates | None) -> AbstractAsync
 
 
 def target_of(case: Case, port: int, ca_file: str | None) -> Target:
-    """Make the target of a case whose server listens on a port; `ca_file` is trusted."""
+    """Return the target of a case whose server listens on a port; `ca_file` is trusted."""
     address = case.address_on(port)
     return Target(
         name=case.name,
@@ -106,12 +106,12 @@ def target_of(case: Case, port: int, ca_file: str | None) -> Target:
 
 
 def complaint_about(case: Case, outcome: Outcome, waited_seconds: float = 0.0) -> str | None:
-    """Say in what an outcome differs from what a case expects, or return None.
+    """Return the difference between an outcome and what a case expects, or None.
 
     Args:
-        case: what was served.
-        outcome: of its check.
-        waited_seconds: how long the check had to wait for a processor, which is not its own doing.
+        case: the case that was served.
+        outcome: the outcome of its check.
+        waited_seconds: how long the check had to wait for a processor, which is not its fault.
     """
     fault = outcome.fault
     reason = SUCCESS if fault is None else fault.reason.value
@@ -126,7 +126,7 @@ def complaint_about(case: Case, outcome: Outcome, waited_seconds: float = 0.0) -
         return f"status {outcome.status_code} instead of {case.final_status_codes}"
     if fault is None and case.http_version is not None and outcome.http_version != case.http_version:
         return f"HTTP/{outcome.http_version}"
-    # What the check must find out by itself, it must not leave to the deadline.
+    # The check must find out by itself, before the deadline.
     limit = case.timeout_seconds + (GRACE_SECONDS if case.waits else 0)
     if outcome.duration_seconds > limit + waited_seconds:
         return f"took {outcome.duration_seconds:.3f} s of {case.timeout_seconds:g}"
@@ -134,7 +134,7 @@ def complaint_about(case: Case, outcome: Outcome, waited_seconds: float = 0.0) -
 
 
 def open_descriptors() -> dict[str, str]:
-    """Name what this process holds open, by descriptor."""
+    """List the open files of this process, by descriptor."""
     held = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # Path.iterdir's own descriptor may stay open
         with suppress(FileNotFoundError):  # the descriptor of the listing itself
@@ -143,19 +143,19 @@ def open_descriptors() -> dict[str, str]:
 
 
 def open_connections() -> set[tuple[int, int]]:
-    """Name the connections of this process, by descriptor and port of the other side."""
+    """List the connections of this process, by descriptor and port of the other side."""
     connections = psutil.Process().net_connections("tcp4")
     return {(connection.fd, connection.raddr.port) for connection in connections if connection.raddr}
 
 
 def begin_of_peak() -> int:
-    """Forget how much memory this process has had at most, and return what it has, in bytes (proc(5))."""
+    """Reset the peak memory of this process, and return its present memory, in bytes (proc(5))."""
     Path("/proc/self/clear_refs").write_text("5")
     return _memory_bytes("VmRSS")
 
 
 def peak_since(begin: int) -> int:
-    """Return how many bytes more than at the begin this process has had since."""
+    """Return by how many bytes this process's peak memory has exceeded the start since."""
     return _memory_bytes("VmHWM") - begin
 
 
@@ -167,10 +167,10 @@ def _memory_bytes(name: str) -> int:
 
 
 def waited_for_cpu_seconds(thread: int | str = "thread-self") -> float:
-    """Return how long a thread was ready, and had to wait for a processor (proc(5)); 0 where nobody counts it.
+    """Return how long a ready thread had to wait for a processor (proc(5)); 0 if the system does not count it.
 
     Args:
-        thread: its id, which is that of its process for the first one; the present one by default.
+        thread: its id; the first thread's is that of its process; the current one by default.
     """
     with suppress(OSError):
         return int(Path(f"/proc/{thread}/schedstat").read_text().split()[1]) / 1e9
@@ -178,15 +178,15 @@ def waited_for_cpu_seconds(thread: int | str = "thread-self") -> float:
 
 
 class Stalls:
-    """The longest time for which the loop did not turn.
+    """The longest time without a turn of the loop.
 
     Attributes:
-        longest_seconds: by the clock, but for the time in which there was no processor for it.
-        longest_busy_seconds: of a processor, which the loop took meanwhile.
+        longest_seconds: by the clock, without the time that it waited for a processor.
+        longest_busy_seconds: the processor time of the loop meanwhile.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with none."""
         self.longest_seconds = self.longest_busy_seconds = 0.0
         self._begin = self._now()
 
@@ -198,7 +198,7 @@ class Stalls:
             self.note()
 
     def note(self) -> None:
-        """Note the time since the last tick."""
+        """Record the time since the last tick."""
         seconds, busy_seconds = (now - begin for now, begin in zip(self._now(), self._begin, strict=True))
         self.longest_seconds = max(self.longest_seconds, seconds - TICK_SECONDS)
         self.longest_busy_seconds = max(self.longest_busy_seconds, busy_seconds)
@@ -215,5 +215,5 @@ async def watching_for_stalls() -> AsyncIterator[Stalls]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stalls.watch)
         yield stalls
-        stalls.note()  # one that has just ended is seen as well
+        stalls.note()  # one that has just ended is counted as well
         nursery.cancel_scope.cancel()

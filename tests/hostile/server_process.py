@@ -1,4 +1,4 @@
-"""Bad servers in a process of their own, whose work and memory are not measured with those of the checks."""
+"""Bad servers in their own process, so that their work and memory are not measured with those of the checks."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def served_elsewhere(names: Sequence[str], folder: Path) -> Iterator[dict[str, int]]:
-    """Serve cases in another process; the value is their ports.
+    """Serve cases in another process; yields their ports.
 
     Args:
-        names: of the cases.
+        names: the names of the cases.
         folder: empty; gets the authority, with its certificate in `certificates.CA_FILE`.
     """
     command = [sys.executable, "-m", "tests.hostile.server_process", str(folder), *names]

@@ -1,4 +1,4 @@
-"""Servers that behave badly: scripts of bytes and mischief, over real sockets."""
+"""Servers that misbehave: scripts of bytes and mischief, over real sockets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TLS_HANDSHAKE = b"\x16"  # ContentType (RFC 8446, section 5.1)
 
 @dataclass(frozen=True)
 class Request:
-    """The head of what a client asks for."""
+    """The head of a client's request."""
 
     path: str
     host: str
@@ -35,10 +35,10 @@ class Request:
 
 
 class Peer:
-    """A client that has connected, and what a script may do to it."""
+    """A connected client, and what a script may do to it."""
 
     def __init__(self, stream: trio.abc.Stream, connection: trio.SocketStream) -> None:
-        """Take a connection; `stream` is the connection itself, or the TLS over it."""
+        """Accept a connection; `stream` is the connection itself, or the TLS over it."""
         self.stream = stream
         self.connection = connection
 
@@ -47,7 +47,7 @@ class Peer:
         await self.stream.send_all(data)
 
     async def request(self) -> Request:
-        """Read the head of a request; what is missing is empty, as all of it is where a handshake begins instead."""
+        """Read the head of a request; missing parts are empty, and all of it is if a handshake starts instead."""
         head = b""
         while b"\r\n\r\n" not in head and len(head) < MAX_REQUEST_BYTES and not head.startswith(_TLS_HANDSHAKE):
             received = await self.stream.receive_some()
@@ -71,7 +71,7 @@ class Peer:
 
 
 async def hang(peer: Peer) -> None:
-    """Say nothing more."""
+    """Send nothing more."""
     await trio.sleep_forever()
 
 
@@ -91,7 +91,7 @@ async def read_request(peer: Peer) -> None:
 
 
 async def read_some(peer: Peer) -> None:
-    """Read what comes first, whatever it is."""
+    """Read the first data, whatever it is."""
     await peer.stream.receive_some()
 
 
@@ -137,7 +137,7 @@ def saying(*steps: Step) -> Behaviour:
 
 
 def by_path(answer: Callable[[Request], Step]) -> Behaviour:
-    """Choose what to say by what is asked for."""
+    """Choose a behaviour by the request."""
 
     async def behave(peer: Peer) -> None:
         await at_once(answer(await peer.request()))(peer)
@@ -146,7 +146,7 @@ def by_path(answer: Callable[[Request], Step]) -> Behaviour:
 
 
 def response(body: bytes = b"hello", status: str = "200 OK", headers: str = "") -> bytes:
-    """Write a good HTTP/1.1 response."""
+    """Write a valid HTTP/1.1 response."""
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
     return head.encode("latin-1") + body
 
@@ -156,9 +156,9 @@ class Encryption:
     """How a server speaks TLS.
 
     Attributes:
-        context: of the server.
-        byte_seconds: the time between two bytes that the server sends, all through; None for whole records.
-        plain_too: whether a client that begins no handshake is answered in plain.
+        context: the server's context.
+        byte_seconds: the time between two bytes from the server, throughout; None for whole records.
+        plain_too: whether a client that does not start a handshake is answered without TLS.
     """
 
     context: ssl.SSLContext
@@ -194,7 +194,7 @@ async def _stream_over(connection: trio.SocketStream, encryption: Encryption | N
 
 @asynccontextmanager
 async def serving(behaviour: Behaviour, encryption: Encryption | None = None) -> AsyncIterator[int]:
-    """Serve a behaviour on 127.0.0.1; the value is the port. It ends with the block."""
+    """Serve a behaviour on 127.0.0.1; yields the port. It ends with the block."""
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
 
@@ -208,7 +208,7 @@ async def serving(behaviour: Behaviour, encryption: Encryption | None = None) ->
 
 @asynccontextmanager
 async def refusing() -> AsyncIterator[int]:
-    """Give a port on which nobody listens; it is bound, so nobody else gets it."""
+    """Return a port without a listener; it is bound, so that no other program gets it."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield int(held.getsockname()[1])
@@ -216,7 +216,7 @@ async def refusing() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def never_accepting() -> AsyncIterator[int]:
-    """Give a port whose queue of connections is full: the system drops what comes."""
+    """Return a port with a full queue of connections: the system drops new ones."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -1,4 +1,4 @@
-"""Streams of a server: TLS that sends its alerts, and a connection that carries a byte at a time."""
+"""Streams of a server: TLS that sends its alerts, and a connection that sends a byte at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class TlsStream(trio.abc.Stream):
-    """The server's side of TLS; trio's own, unlike servers in the world, ends without the alert that says why."""
+    """The server's side of TLS; trio's own, unlike real servers, ends without the alert that says why."""
 
     def __init__(self, connection: trio.abc.Stream, context: ssl.SSLContext) -> None:
         """Wrap a connection; see `accept`."""
@@ -41,7 +41,7 @@ class TlsStream(trio.abc.Stream):
         await self._done(lambda: self._tls.write(data))
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Return when a write may get through."""
+        """Return when a write may succeed."""
         await self._connection.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -52,7 +52,7 @@ class TlsStream(trio.abc.Stream):
             return b""
 
     async def aclose(self) -> None:
-        """Say that this is the end (RFC 8446, section 6.1), wait for no answer, and close."""
+        """Announce the end (RFC 8446, section 6.1), wait for no answer, and close."""
         with suppress(ssl.SSLError):
             self._tls.unwrap()
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -84,7 +84,7 @@ class TlsStream(trio.abc.Stream):
 
 
 class DrippingStream(trio.abc.Stream):
-    """A connection that carries what it sends a byte at a time."""
+    """A connection that sends one byte at a time."""
 
     def __init__(self, connection: trio.abc.Stream, byte_seconds: float) -> None:
         """Wrap a connection."""
@@ -98,7 +98,7 @@ class DrippingStream(trio.abc.Stream):
             await trio.sleep(self._byte_seconds)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Return when a write may get through."""
+        """Return when a write may succeed."""
         await self._connection.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""Every bad server has its reason by the deadline, raises nothing, and leaves nothing open."""
+"""Every bad server gets its reason by the deadline, raises nothing, and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.hostile.case import Case
     from tests.hostile.certificates import Certificates
 
-# Those that are heavy are in test_weight.py.
+# Heavy ones are in test_weight.py.
 LIGHT = [case for case in CASES if case.name not in HEAVY]
 
 
@@ -47,7 +47,7 @@ async def test_a_bad_server_has_its_reason(case: Case, certificates: Certificate
 
 @pytest.mark.usefixtures("no_garbage_collection")
 async def test_servers_that_let_wait_have_their_reason_by_the_deadline(certificates: Certificates) -> None:
-    """They are checked at the same time, since each takes all of its deadline and next to no work."""
+    """They are checked at the same time, since each takes its whole deadline and next to no work."""
     waiting = [case for case in LIGHT if case.waits]
     complaints = {}
     async with opened_checker() as context:

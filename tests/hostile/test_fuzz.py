@@ -1,4 +1,4 @@
-"""Whatever a site sends, and wherever it leads: a check has an outcome, and it is never this monitor's fault."""
+"""Whatever a site sends, and wherever it redirects: a check has an outcome, which is never this monitor's fault."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FUZZING = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
-# Each is cut, joined and changed in places; the names lead to nobody, and no number leads off this machine.
+# Each is cut, joined and changed in places; the names do not resolve, and no number leads off this machine.
 SEEDS = [
     response(),
     response(headers="Content-Type: text/html; charset=utf-8\r\nSet-Cookie: a=b; Path=/; Max-Age=9\r\n"),
@@ -103,7 +103,7 @@ LOCATIONS = st.one_of(ADDRESSES, st.text(st.characters(exclude_characters="\r\n"
 
 
 async def _outcomes(answers: Sequence[bytes], **changes: Any) -> list[Outcome]:
-    """Check a server once for each answer, and let each lead on to the next one."""
+    """Check a server once for each answer, and let each lead to the next one."""
     left = list(answers)
 
     def answer(request: Request) -> Step:
@@ -115,7 +115,7 @@ async def _outcomes(answers: Sequence[bytes], **changes: Any) -> list[Outcome]:
 
 
 async def _outcomes_of(addresses: Sequence[str], **changes: Any) -> list[Outcome]:
-    """Check addresses at the same time; the outcomes come as they end."""
+    """Check addresses at the same time; the outcomes come as the checks end."""
     outcomes = []
 
     async def check(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Names whose servers never answer hold up no name but their own."""
+"""Names whose servers never answer delay no other name."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
 
 HANGING = 60
-# Beyond what any machine takes for a check.
+# Beyond the duration of a check on any machine.
 NEVER_SECONDS = 30.0
 SHORT_SECONDS = 0.2
 
 
 class Names:
-    """Names of which those that begin with `hanging` have no answer before the end of the test."""
+    """Names; those that start with `hanging` get no answer before the end of the test."""
 
     def __init__(self) -> None:
-        """Begin with no question."""
+        """Start without lookups."""
         self.asked = threading.Semaphore(0)
         self.released = threading.Event()
 
@@ -79,7 +79,7 @@ async def test_a_check_does_not_wait_for_a_name_beyond_its_deadline(names: Names
             for number in range(HANGING):
                 nursery.start_soon(_check_hanging, number, SHORT_SECONDS, context, ended)
         reasons = [outcome.fault.reason for outcome in ended if outcome.fault is not None]
-        if Reason.LOCAL not in reasons:  # which a machine that stood still is to blame for
+        if Reason.LOCAL not in reasons:  # which is the fault of a paused machine
             break
     assert reasons == [Reason.TIMEOUT] * HANGING
 

@@ -1,4 +1,4 @@
-"""Bombs and floods have their reason, cost little memory, and hold nothing up: other checks go on meanwhile."""
+"""Bombs and floods get their reason, cost little memory, and delay nothing: other checks go on meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_MEMORY_BYTES = 50 * 1024 * 1024
-# Of a processor, before the loop turns to others.
+# Of processor time, before the loop turns to others.
 MAX_BUSY_SECONDS = 0.05
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the daemon share with each other, and those of the transport with those of bad servers."""
+"""Fixtures that the tests of the daemon share, and those of the transport with the tests of bad servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["certificates", "folder", "made_server", "no_garbage_collection", "pr
 
 @pytest.fixture(scope="session")
 def made_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a server that was made and does not run, to be copied."""
+    """A data folder with a server that exists and does not run, to be copied."""
     folder = tmp_path_factory.mktemp("made")
     make_server(folder)
     return folder
@@ -36,6 +36,6 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
-    """What stands between a daemon and the database of the tests, and may fail."""
+    """A proxy between a daemon and the database of the tests, which may fail."""
     async with open_proxy(db_config) as proxy:
         yield proxy

@@ -1,4 +1,4 @@
-"""The daemon as its user runs it: `python -m watcher` in a folder of its own."""
+"""The daemon as its user runs it: `python -m watcher` in its own folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tests.integration.proxy import Proxy
 
 PROJECT = Path(__file__).resolve().parents[2]
-# Of tests that need no database: nobody answers, and no server has to be made.
+# For tests that do not need a database: the port is closed, and no server has to be created.
 NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
-# What takes longer has failed; how long it may take says more of the machine than of the daemon.
+# Longer means failure; real durations say more about the machine than about the daemon.
 START_SECONDS = 60
-# Several daemons run at once: none serves, unless a test asks for it.
+# Several daemons run at once: none serves a page, unless a test asks for it.
 DEFAULTS = {
     "CONFIG_FILE_PATH": "config.yaml",
     "MIN_INTERVAL_VAL": "0.1",
@@ -46,7 +46,7 @@ class Folder:
     def configure(
         self, urls: Sequence[dict[str, Any]], also: Mapping[str, object] | None = None, /, **settings: object
     ) -> None:
-        """Write both files; `also` is what the config file has beside the urls."""
+        """Write both files; `also` follows the urls in the config file."""
         (self.path / "config.yaml").write_text(yaml.safe_dump({"urls": list(urls), **(also or {})}))
         lines = {**DEFAULTS, **settings}
         (self.path / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
@@ -92,7 +92,7 @@ class Folder:
                     await process.wait()
 
     def env(self) -> dict[str, str]:
-        """Return the environment of a command: this one, without settings that are not the folder's."""
+        """Return the environment of a command: this one, without settings that are not in the folder."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("POSTGRES_", "WATCHER_"))}
         return {**inherited, "PYTHONPATH": str(PROJECT), **self.environment}
 
@@ -105,11 +105,11 @@ class Daemon:
     log: Path
 
     def lines(self, word: str = "") -> list[str]:
-        """Return the lines of its stderr that have this word."""
+        """Return the lines of its stderr with this word."""
         return [line for line in whole_lines(self.log) if word in line]
 
     async def until(self, condition: Callable[[], object], *, seconds: float = START_SECONDS) -> None:
-        """Wait for something to come true; the daemon is another process, which sets no event."""
+        """Wait for a condition; the daemon is another process, which sets no event."""
         with trio.move_on_after(seconds):
             while not condition():  # noqa: ASYNC110
                 await trio.sleep(0.02)
@@ -117,7 +117,7 @@ class Daemon:
         raise AssertionError("waited in vain; stderr was:\n" + "\n".join(self.lines()))
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Send a signal, and return the exit status and how many seconds the end took."""
+        """Send a signal, and return the exit status and the seconds until the end."""
         started = trio.current_time()
         self.process.send_signal(number)
         with trio.fail_after(15):
@@ -126,12 +126,12 @@ class Daemon:
 
 
 def whole_lines(file: Path) -> list[str]:
-    """Return the lines of a file that may be written this very moment, without one that has no end yet."""
+    """Return the complete lines of a file that may be written at the same time."""
     return file.read_bytes().rpartition(b"\n")[0].decode().splitlines()
 
 
 def settings_for(proxy: Proxy, *others: Proxy) -> dict[str, object]:
-    """Return the settings that lead to the server behind a proxy, or to several."""
+    """Return the settings that lead to a server behind a proxy, or to several."""
     parts = urlsplit(proxy.url())
     return {
         "POSTGRES_HOST": ",".join(one.host for one in (proxy, *others)),

@@ -1,4 +1,4 @@
-"""What a daemon leaves behind: its lines, its outbox, and its rows, as somebody reads them who does not trust it."""
+"""A daemon's traces: its lines, its outbox and its rows, read by somebody who does not trust it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Counts = Counter[tuple[str, str]]  # by target and result
 
 @dataclass
 class Left:
-    """What stands in an outbox.
+    """The content of an outbox.
 
     Attributes:
-        entries: how many wait, by kind.
-        measured: how many checks the journal and the rollups that wait have.
-        set_aside: how many the database refused.
+        entries: the number of waiting entries, by kind.
+        measured: the number of checks in the journal and in waiting rollups.
+        set_aside: the number of entries that the database refused.
         damaged: files that were moved aside.
     """
 
@@ -44,23 +44,23 @@ class Left:
 
 
 def told_ids(text: str) -> list[str]:
-    """Return the ids of all failures that stderr says are safe; a line that a kill cut off says nothing."""
+    """Return the ids of all failures that stderr reports as safe, without a line that a kill cut off."""
     return [match[1] for match in _FAILURE.finditer(text) if not match["lost"]]
 
 
 def given_up_ids(text: str) -> list[str]:
-    """Return the ids of all failures that stderr says are lost."""
+    """Return the ids of all failures that stderr reports as lost."""
     return [match[1] for match in _FAILURE.finditer(text) if match["lost"]]
 
 
 def successes_in(text: str) -> Iterator[tuple[str, datetime]]:
-    """Yield of each line of monitor.log the target, and when the check ended."""
+    """Yield the target of each line of monitor.log, and when the check ended."""
     for match in _SUCCESS.finditer(text):
         yield match[2], datetime.fromisoformat(match[1]) + timedelta(milliseconds=float(match[3]))
 
 
 def left_in(folder: Path) -> Left:
-    """Read a copy of an outbox whose daemon is dead; the file itself is not touched."""
+    """Read a copy of a dead daemon's outbox; the file itself is not touched."""
     left = Left(damaged=[path.name for path in folder.glob("outbox.sqlite.damaged*")])
     with TemporaryDirectory() as name:
         for path in folder.glob("outbox.sqlite*"):
@@ -76,13 +76,13 @@ def left_in(folder: Path) -> Left:
 
 
 async def measured_in(database: Database) -> Counts:
-    """Count the checks that the rollups of minutes have."""
+    """Count the checks in the rollups of minutes."""
     rows = await database.fetch("SELECT target, results FROM rollups WHERE period_seconds = 60", limit_seconds=30)
     return _rolled_up({**row, "results": json.loads(row["results"])} for row in rows)
 
 
 async def failed_in(database: Database) -> Counts:
-    """Count the failures that are stored."""
+    """Count the stored failures."""
     rows = await database.fetch(
         "SELECT target, reason, count(*) AS number FROM failures GROUP BY target, reason", limit_seconds=30
     )

@@ -1,6 +1,6 @@
-"""Commands, each in a process of its own that has not to wait for the imports: they are forked off one that has them.
+"""Runs commands in processes forked off one that has imported everything, so that they need not wait for imports.
 
-`python -m tests.integration.forked` reads a command a line, and writes its exit status when it has ended.
+`python -m tests.integration.forked` reads one command per line, and writes its exit status when it has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from watcher.cli import main
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What commands import where they need it.
+# Modules that commands import where they need them.
 _LATE = ("watcher.daemon.errors", "watcher.embedded_postgres.server", "watcher.log", "watcher.postgres.reader")
 
 
@@ -47,11 +47,11 @@ class Commands:
         return cls(subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
 
     def run(self, folder: Path, variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a command to its end; it blocks.
+        """Run a command to its end; blocks.
 
         Args:
-            folder: where it runs.
-            variables: all of its environment, without those that Python itself reads when it starts.
+            folder: its working folder.
+            variables: its whole environment, without the variables that Python itself reads when it starts.
             arguments: of `watcher`.
         """
         assert self.process.stdin is not None
@@ -77,7 +77,7 @@ def _serve() -> None:
 
 
 def _be(folder: str, variables: dict[str, str], arguments: list[str], written: str) -> None:
-    """Be the command from now on."""
+    """Become the command."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)

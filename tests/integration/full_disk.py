@@ -1,4 +1,4 @@
-"""When the disk of the outbox is full, checks go on, one line says so, and when there is room again nothing is lost."""
+"""When the disk of the outbox is full, checks continue, one line reports it, and nothing is lost once there is room."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Disk(Protocol):
         """Run the daemon with its data folder on the disk."""
 
     def fill(self, daemon: Daemon) -> bool:
-        """Leave no room; return whether there was any."""
+        """Fill the disk; return whether there was room."""
 
     def make_room(self, daemon: Daemon) -> None:
-        """Give all back."""
+        """Free everything."""
 
     def save(self, daemon: Daemon, folder: Path) -> None:
         """Copy the data folder while the daemon lives."""
 
 
 async def live_through_a_full_disk(disk: Disk, test_db: Database, db_config: str, tmp_path: Path) -> None:
-    """Run a daemon while its disk is filled and emptied; assert that no check is held up and nothing is lost."""
+    """Run a daemon while its disk is filled and emptied; assert that no check is delayed and nothing is lost."""
     folder = Folder(tmp_path / "daemon")
     folder.path.mkdir()
     async with open_proxy(db_config) as proxy, serving(answering(response())) as port:
@@ -74,7 +74,7 @@ async def live_through_a_full_disk(disk: Disk, test_db: Database, db_config: str
     [stopped] = daemon.lines("stopped")
     counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)(?= |$)", stopped)}
     assert counts["waiting"] == 0 or seconds > DRAIN.seconds, "it gave up before its time"
-    # Some, on a machine that stands still now and then; most, where each try to write holds them up.
+    # Some, on a machine that pauses now and then; most, where each attempt to write delays them.
     assert counts["late_checks"] < (counts["successes"] + counts["failures"]) / 4
     told_after_all = told_ids(said)
     assert len(told_after_all) == len(set(told_after_all)) == counts["failures"]
@@ -87,7 +87,7 @@ async def live_through_a_full_disk(disk: Disk, test_db: Database, db_config: str
 
 
 async def _fill_and_make_room(disk: Disk, daemon: Daemon, folder: Folder, proxy: Proxy) -> None:
-    """Fill the disk while the database is away, and bring it back before there is room again."""
+    """Fill the disk while the database is down, and restore the database before there is room again."""
     await proxy.shut()
     await daemon.until(lambda: daemon.lines("database unavailable"))
     await _fill_for_good(disk, daemon, folder)
@@ -105,7 +105,7 @@ async def _fill_and_make_room(disk: Disk, daemon: Daemon, folder: Folder, proxy:
 
 
 async def _fill_for_good(disk: Disk, daemon: Daemon, folder: Folder) -> None:
-    """Take what the outbox has in reserve as well, until it has tried for seconds of its own and found no room."""
+    """Use up the outbox's reserve as well, until it has found the disk full for some seconds."""
     told = successes = -1
 
     def stays_full() -> bool:
@@ -120,7 +120,7 @@ async def _fill_for_good(disk: Disk, daemon: Daemon, folder: Folder) -> None:
 
 @asynccontextmanager
 async def stood_still(daemon: Daemon) -> AsyncIterator[None]:
-    """Stop a daemon in its tracks for the time of a block, so that no file changes while it is copied."""
+    """Stop a daemon (SIGSTOP) while the block runs, so that no file changes while it is copied."""
     process = psutil.Process(daemon.process.pid)
     process.suspend()
     await daemon.until(lambda: process.status() == psutil.STATUS_STOPPED)

@@ -1,4 +1,4 @@
-"""A good site, over HTTP/1.1 and HTTP/2, that notes what it is asked; and probes to ask it."""
+"""A good site, over HTTP/1.1 and HTTP/2, that records its requests; and probes for it."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
     Pairs = tuple[tuple[str, str], ...]
 
-# Nothing here takes as long; what waits for longer has failed.
+# Nothing here takes as long; a longer wait has failed.
 PATIENCE_SECONDS = 30.0
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came in.
+    """A request that was received.
 
     Attributes:
         connection: its number, from 0.
-        http_version: over which it came.
-        method, target: `target` as it stands on the wire.
-        headers: as they stand on the wire; those of HTTP/2 with a colon are among them.
-        body: all of it.
+        http_version: its version.
+        method, target: `target` as it is on the wire.
+        headers: as they are on the wire, including those of HTTP/2 with a colon.
+        body: the whole body.
     """
 
     connection: int
@@ -63,9 +63,9 @@ class Answer:
 
     Attributes:
         headers: sent besides `Content-Length`.
-        trailers: over HTTP/2 alone.
-        after: what it waits for; meanwhile its connection is silent.
-        behind, closes: what follows the response without being a part of it; over HTTP/1.1 alone.
+        trailers: over HTTP/2 only.
+        after: what it waits for; until then its connection is silent.
+        behind, closes: what follows the response without belonging to it; over HTTP/1.1 only.
     """
 
     body: bytes = b"hello"
@@ -90,13 +90,13 @@ class Site:
     """Answers request after request, and keeps its connections open.
 
     Attributes:
-        asked: every request.
-        connections: how many there have been.
-        port: where it listens on 127.0.0.1.
+        asked: all requests.
+        connections: the number of connections so far.
+        port: its port on 127.0.0.1.
     """
 
     def __init__(self, answer: Callable[[Asked], Answer]) -> None:
-        """Make a site; see `open_site`."""
+        """Prepare a site; see `open_site`."""
         self.answer = answer
         self.asked: list[Asked] = []
         self.port = 0
@@ -114,7 +114,7 @@ class Site:
         return self.url.replace("http", "https")
 
     async def meet(self, peer: Peer) -> None:
-        """Serve a client until it leaves."""
+        """Serve a client until it disconnects."""
         number, gone = self.connections, trio.Event()
         self.connections += 1
         try:
@@ -129,7 +129,7 @@ class Site:
             gone.set()
 
     async def leave(self) -> None:
-        """Close every connection, as a server does with those that are idle."""
+        """Close every connection, as a server does with idle ones."""
         for leaving, gone in list(self._open.values()):
             leaving.cancel()
             await gone.wait()
@@ -146,7 +146,7 @@ class Site:
                 await gone.wait()
 
     def take(self, asked: Asked) -> Answer:
-        """Note a request, and answer it."""
+        """Record a request, and answer it."""
         self.asked.append(asked)
         return self.answer(asked)
 
@@ -220,14 +220,14 @@ def _send_h2_body(connection: h2.connection.H2Connection, stream: int, answer: A
 async def open_site(
     answer: Callable[[Asked], Answer] = lambda _: GOOD, encryption: Encryption | None = None
 ) -> AsyncIterator[Site]:
-    """Serve a good site for the time of a block; whether HTTP/2 is spoken, the client's first bytes say."""
+    """Serve a good site while the block runs; the client's first bytes decide whether HTTP/2 is spoken."""
     site = Site(answer)
     async with serving(site.meet, encryption) as site.port:
         yield site
 
 
 def looking_up(names: Mapping[str, str]) -> Callable[..., list[Any]]:
-    """Make a lookup of these names alone, each with one IPv4 address, for a Resolver."""
+    """Return a lookup that only knows these names, each with one IPv4 address, for a Resolver."""
 
     def lookup(host: str, port: int, **_: Any) -> list[Any]:
         if host not in names:
@@ -239,7 +239,7 @@ def looking_up(names: Mapping[str, str]) -> Callable[..., list[Any]]:
 
 @asynccontextmanager
 async def probing(address: str, resolver: Resolver | None = None, **changes: Any) -> AsyncIterator[Probe]:
-    """Make a probe of an address for the time of a block; `changes` are those of the target."""
+    """Open a probe of an address while the block runs; `changes` are those of the target."""
     tools = Tools(resolver or Resolver(local_lookup), TlsContexts())
     probe = Probe(a_target(address=address, **changes), tools)
     try:
@@ -249,6 +249,6 @@ async def probing(address: str, resolver: Resolver | None = None, **changes: Any
 
 
 async def fetched(address: str, resolver: Resolver | None = None, **changes: Any) -> Exchange:
-    """Ask an address once."""
+    """Check an address once."""
     async with probing(address, resolver, **changes) as probe:
         return await probe.fetch()

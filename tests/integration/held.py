@@ -23,7 +23,7 @@ class Held:
         self._end = asyncio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Begin, say so, and wait for the end."""
+        """Start, report it, and wait for the end."""
 
         async def hold(connection: Connection) -> None:
             async with connection.transaction():
@@ -34,5 +34,5 @@ class Held:
         await self._database.operate(hold, HELD_SECONDS)
 
     def end(self) -> None:
-        """Let the transaction be committed."""
+        """Commit the transaction."""
         self._end.set()

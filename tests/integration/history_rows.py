@@ -1,4 +1,4 @@
-"""Rows of a history, put straight into the tables, and the settings that lead a command to them."""
+"""Rows of a history, written directly into the tables, and the settings that lead a command to them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def put_flips(
     location: str = "default",
     step: timedelta = timedelta(minutes=1),
 ) -> None:
-    """Put the flips of a history; see `histories.py`, but for how long a letter lasts."""
+    """Insert the flips of a history; see `histories.py`, except for the duration of a letter."""
     changes = [(0, ".", letters[0])]
     changes += [(number, old, new) for number, (old, new) in enumerate(pairwise(letters), start=1) if old != new]
     for number, old, new in changes:
@@ -63,13 +63,13 @@ async def put_state(
     why: tuple[str, str] | None = None,
     watched: bool = True,
 ) -> None:
-    """Put where a target stands."""
+    """Insert the state of a target."""
     address = "https://shop.example/"
     await database.fetch(_STATE, target, location, address, "shop", state, since, *(why or (None, None)), watched)
 
 
 async def put_alive(database: Database, alive_at: datetime | None = None, *, location: str = "default") -> None:
-    """Note until when a location has watched, now by default."""
+    """Record until when a location has watched, now by default."""
     query = """
 INSERT INTO replicas (location, outbox, started_at, alive_at) VALUES ($1, $2, $3, $3)
 ON CONFLICT (location) DO UPDATE SET alive_at = excluded.alive_at
@@ -87,7 +87,7 @@ async def put_failures(
     location: str = "default",
     excerpt_chars: int = 20,
 ) -> None:
-    """Put failures, one a second."""
+    """Insert failures, one a second."""
     await database.fetch(_FAILURES, target, location, reason, begin, count, excerpt_chars, limit_seconds=600)
 
 
@@ -100,7 +100,7 @@ async def put_rollup(
     location: str = "default",
     each_ms: float = 100.0,
 ) -> None:
-    """Put what the checks of a minute came to, all of one duration, none of which has phases."""
+    """Insert the rollup of a minute of checks, all of one duration and without phases."""
     checks, no_phases = sum(results.values()), (None,) * 5
     rollup = Rollup(
         results, (checks * each_ms, *no_phases), (each_ms, *no_phases), (each_ms, *no_phases), {100: checks}

@@ -1,4 +1,4 @@
-"""An SMTP server that takes mail of whoever knows the password, in a process of its own: asyncio is not trio.
+"""An SMTP server that accepts mail with a password, in its own process, since it uses asyncio, not trio.
 
 usage: python mail_server.py PASSWORD; it prints its port, and then each mail as a line of JSON.
 """
@@ -31,7 +31,7 @@ class _Mailbox:
 
 @asynccontextmanager
 async def serving_mail(password: str) -> AsyncIterator[tuple[int, trio.abc.ReceiveStream]]:
-    """Run a server; yields its port, and the stream of its mails."""
+    """Run a server; yields its port and the stream of its mails."""
     command = [sys.executable, "-W", "ignore", __file__, password]
     process = await trio.lowlevel.open_process(command, stdout=PIPE)
     assert process.stdout is not None

@@ -1,6 +1,6 @@
-"""A PostgreSQL server of a test's own, to be stopped, restarted and spoilt at will.
+"""A PostgreSQL server for one test, to be stopped, restarted and damaged at will.
 
-To make one takes longer than most tests: it is done once, and copied, save where the making itself is tested.
+Creating one takes longer than most tests: it is done once and copied, except where the creation is tested.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# What pg_ctl sends for the two ways of stopping: the second one is a crash, and the next start a recovery.
+# The signals of pg_ctl for the two ways of stopping: the second is a crash, and the next start a recovery.
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 STOP_SECONDS = 30.0
-# What a data folder has of a server that was made.
+# The files in a data folder that belong to a server.
 _MADE = ("postgres", "postgres.password")
 
 
 class OwnServer:
-    """A server in a folder that nobody else uses."""
+    """A server in a folder that no other process uses."""
 
     def __init__(self, folder: Path, max_connections: int = MAX_CONNECTIONS) -> None:
         self.server = EmbeddedPostgres(folder, max_connections=max_connections)
@@ -37,7 +37,7 @@ class OwnServer:
         self.url = self.server.url()
 
     async def start(self) -> None:
-        """Start it, if it does not run."""
+        """Start it, unless it runs."""
         await self.server.start()
 
     async def halt(self, number: signal.Signals) -> None:
@@ -51,23 +51,23 @@ class OwnServer:
 
 
 def make_server(folder: Path) -> None:
-    """Make a server in a data folder; outside of any trio loop."""
+    """Create a server in a data folder; outside of any trio loop."""
     server = EmbeddedPostgres(folder)
-    server.url()  # makes the password
+    server.url()  # creates the password
     assert server.try_hold()
     trio.run(server.start)
     trio.run(server.stop)
 
 
 def copy_server(made: Path, folder: Path) -> None:
-    """Copy a server that does not run, with its owner, to another data folder."""
+    """Copy a stopped server, with its owner, to another data folder."""
     folder.mkdir(exist_ok=True)
     subprocess.run(["cp", "--archive", *(str(made / name) for name in _MADE), str(folder)], check=True)
 
 
 @contextmanager
 def running_server(made: Path, folder: Path) -> Iterator[OwnServer]:
-    """Run a copy of a server in a folder for the time of a block; outside of any trio loop."""
+    """Run a copy of a server in a folder while the block runs; outside of any trio loop."""
     copy_server(made, folder)
     server = OwnServer(folder)
     assert server.server.try_hold()

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a PostgreSQL server that can stop forwarding, refuse, or cut, as a network does."""
+"""A TCP proxy in front of a PostgreSQL server that can stall, refuse or cut connections, as a network does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Proxy:
 
     Attributes:
         host: the address at which it listens.
-        port: where it listens there.
+        port: its port at that address.
     """
 
     def __init__(
@@ -38,17 +38,17 @@ class Proxy:
         self.connections = 0
 
     def url(self) -> str:
-        """The server's URL, by way of the proxy."""
+        """The server's URL, through the proxy."""
         parts = urlsplit(self._server_url)
         userinfo = parts.netloc.rpartition("@")[0]
         return urlunsplit((parts.scheme, f"{userinfo}@{self.host}:{self.port}", parts.path, "sslmode=disable", ""))
 
     def freeze(self) -> None:
-        """Lose every packet from now on: nothing is forwarded, nothing refused, nothing closed."""
+        """Drop every packet from now on: nothing is forwarded, refused or closed."""
         self._flowing = trio.Event()
 
     def thaw(self) -> None:
-        """Let packets through again."""
+        """Forward packets again."""
         self._flowing.set()
 
     async def open(self) -> None:
@@ -60,7 +60,7 @@ class Proxy:
         self._nursery.start_soon(self._serve, listeners, self._listening)
 
     async def shut(self) -> None:
-        """Refuse new connections and reset those there are."""
+        """Refuse new connections and reset the existing ones."""
         assert self._listening is not None
         self._listening.cancel()
         for stream in list(self._streams):
@@ -73,9 +73,9 @@ class Proxy:
             self._place.close()
 
     async def _take_a_place(self) -> trio.socket.SocketType:
-        """Bind a socket that never listens: while the proxy is shut, nobody else is given its port."""
+        """Bind a socket that never listens: while the proxy is shut, no other program gets its port."""
         place = trio.socket.socket()
-        place.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)  # for the listeners to come
+        place.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)  # for later listeners
         await place.bind((self.host, self.port))
         self.port = place.getsockname()[1]
         return place
@@ -95,7 +95,7 @@ class Proxy:
                 if folder
                 else await trio.open_tcp_stream(parts.hostname or "", parts.port or 5432)
             )
-        except OSError:  # the server is away
+        except OSError:  # the server is down
             await client.aclose()
             return
         self._streams |= {client, server}
@@ -120,13 +120,13 @@ class Proxy:
                 await sink.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
-        await self._flowing.wait()  # in a black hole even the end of a connection is not heard of
+        await self._flowing.wait()  # in a black hole not even the end of a connection arrives
         scope.cancel()
 
 
 @asynccontextmanager
 async def open_proxy(url: str, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
-    """Run a proxy in front of a server for the time of a block, one that speaks TLS where it is told how."""
+    """Run a proxy in front of a server while the block runs; with TLS if it is given a context."""
     async with trio.open_nursery() as nursery:
         proxy = Proxy(url, nursery, tls, host)
         await proxy.open()

@@ -1,4 +1,4 @@
-"""Receivers of messages: an HTTP server that remembers what it got and answers as it is told."""
+"""Receivers of messages: an HTTP server that records its requests and answers as the test says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Post:
-    """A request that came, with its whole body."""
+    """A received request, with its whole body."""
 
     method: str
     path: str
@@ -41,14 +41,14 @@ class Post:
 
 @dataclass
 class HttpReceiver:
-    """Takes posts, and does with each client what `then` does; by default it says that all is well."""
+    """Accepts posts, and treats each client as `then` does, which answers with success by default."""
 
     then: Callable[[Post], bytes | Behaviour] = lambda _post: response(b"thank you")
     posts: list[Post] = field(default_factory=list)
     port: int = 0
 
     async def behave(self, stream: trio.abc.Stream) -> None:
-        """Take one post."""
+        """Accept one post."""
         post = await _read_post(stream)
         if post is None:
             return
@@ -68,12 +68,12 @@ async def receiving(
 
 
 def a_channel(receiver: Receiver, **changes: Any) -> Channel:
-    """Make a channel that waits for as long as a busy machine may take."""
+    """Return a channel that waits as long as a busy machine may take."""
     return Channel("ops", receiver, **{"timeout_seconds": 30.0, **changes})
 
 
 def a_message(now: datetime) -> Notification:
-    """Make a message to the channel of `a_channel`."""
+    """Return a message to the channel of `a_channel`."""
     return trial_notification("ops", now)
 
 

@@ -1,4 +1,4 @@
-"""Two PostgreSQL servers of a test's own: one follows the other, and takes its place when that is killed."""
+"""Two PostgreSQL servers for one test: one follows the other, and takes its place when that is killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COPY_SECONDS, FOLLOW_SECONDS = 30.0, 30.0
 
 
 class ServerPair:
-    """What a cluster manager would do with two servers. What is committed is on both, while both are there."""
+    """Acts as a cluster manager of two servers. Commits are on both, while both run."""
 
     def __init__(self, servers: tuple[OwnServer, OwnServer]) -> None:
         self.servers = servers
@@ -30,14 +30,14 @@ class ServerPair:
 
     @property
     def url(self) -> str:
-        """The URL of whichever of them leads."""
+        """The URL of the current leader."""
         user, password, _ = _parts_of(self.servers[0].url)
         hosts = ",".join(_parts_of(server.url)[2] for server in self.servers)
         query = f"host={hosts}&port=5432,5432&sslmode=disable&target_session_attrs=read-write"
         return f"postgresql://{user}:{quote(password)}@/postgres?{query}"
 
     async def follow(self) -> None:
-        """Have the other server follow the one that leads, from a copy of it."""
+        """Let the other server follow the leader, from a copy of it."""
         leader, follower = self.servers[self._leader], self.servers[1 - self._leader]
         shutil.rmtree(follower.data)
         user, password, sockets = _parts_of(leader.url)
@@ -53,7 +53,7 @@ class ServerPair:
         self._is_followed = True
 
     async def fail_over(self) -> None:
-        """Kill the server that leads, as a machine goes that loses power, and have the other one lead."""
+        """Kill the leader, as a machine that loses power, and promote the other server."""
         if not self._is_followed:
             await self.follow()
         await self.servers[self._leader].halt(IMMEDIATE)
@@ -65,7 +65,7 @@ class ServerPair:
 
 
 async def _set(server: OwnServer, standbys: str) -> None:
-    """Set whom a commit waits for."""
+    """Set which servers a commit waits for."""
     async with open_database(server.url) as database:
 
         async def change(connection: object) -> None:
@@ -82,7 +82,7 @@ def _parts_of(url: str) -> tuple[str, str, str]:
 
 @asynccontextmanager
 async def running_pair(made: Path, folder: Path) -> AsyncIterator[ServerPair]:
-    """Run two copies of a server for the time of a block, of which the second follows the first."""
+    """Run two copies of a server while the block runs; the second follows the first."""
     servers = []
     for name in ("one", "two"):
         copy_server(made, folder / name)

@@ -1,4 +1,4 @@
-"""Sites for the checks, good and bad, on real sockets."""
+"""Good and bad sites for checks, on real sockets."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def endless(head: bytes, piece: bytes) -> Behaviour:
 
 
 async def silent(stream: trio.abc.Stream) -> None:
-    """Take the connection, and say nothing."""
+    """Accept the connection, and send nothing."""
     await trio.sleep_forever()
 
 
 async def resetting(stream: trio.abc.Stream) -> None:
-    """Reset the connection when the request has come."""
+    """Reset the connection when the request has arrived."""
     await read_request(stream)
     assert isinstance(stream, trio.SocketStream)
     stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -92,7 +92,7 @@ async def read_request(stream: trio.abc.Stream) -> bytes:
 async def serving(
     behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[int]:
-    """Serve a behaviour on an address of this machine; the value is the port."""
+    """Serve a behaviour on an address of this machine; yields the port."""
 
     async def handle(stream: trio.SocketStream) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Maintenance, the monitor's own network and the dead-man call through the real daemon."""
+"""Maintenance, the monitor's own network and the dead-man call in the real daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon is killed between each two steps of an alert's way: nothing is untold, and nothing told anew.
+"""The daemon is killed between any two steps of sending an alert: no alert is lost, and none is sent anew.
 
 A run has ten kills; `THOROUGH=1` in the environment makes them 300, ten for each of thirty daemons.
 """
@@ -30,8 +30,8 @@ DAEMONS = rounds(1, many=30)
 ROUNDS = 10
 GROUP_WAIT_SECONDS = 0.2
 LONGEST_SECONDS = 1.5
-# When the daemon is killed: with the event on disk, with the message on disk, before the receiver has answered, when it
-# has, when that is noted, and at any moment.
+# When the daemon is killed: with the event on disk, with the message on disk, before the receiver has answered, after
+# that, when the answer is recorded, and at any moment.
 STEPS = ("outbox commit", "claim", "send", "answer", "mark", "any")
 OK, BROKEN = "200 OK", "503 Service Unavailable"
 
@@ -48,7 +48,7 @@ class Killer:
             self.daemon.process.kill()
 
     def take(self, _post: Post) -> bytes | Behaviour:
-        """Answer a message, and kill the daemon before or after that where it is to be."""
+        """Answer a message, and kill the daemon before or after the answer, as planned."""
         if self.daemon is not None and self.step == "send":
             self.kill()
             return b""
@@ -70,7 +70,7 @@ async def test_kills_leave_no_flip_untold_and_make_no_other_message_of_one(folde
             receiver, events=["down", "up"], group_wait=GROUP_WAIT_SECONDS, group_interval=GROUP_WAIT_SECONDS
         )
         configure(folder, site, hook, **NO_DATABASE)
-        async with folder.daemon() as daemon:  # the first check has nothing to tell
+        async with folder.daemon() as daemon:  # the first check has nothing to report
             await daemon.until(lambda: site.asked > 2)
             assert (await daemon.stop())[0] == 0
         for kill in range(ROUNDS + 1):
@@ -88,7 +88,7 @@ async def test_kills_leave_no_flip_untold_and_make_no_other_message_of_one(folde
 
 
 async def kill_at(killer: Killer, path: Path, receiver: HttpReceiver, told: int, moments: random.Random) -> None:
-    """Kill the daemon when it has come to the step, if nobody has yet."""
+    """Kill the daemon when it has reached the step, if it still runs."""
     daemon = killer.daemon
     assert daemon is not None
 
@@ -107,7 +107,7 @@ async def kill_at(killer: Killer, path: Path, receiver: HttpReceiver, told: int,
         await trio.sleep(moments.uniform(0, LONGEST_SECONDS))
         killer.kill()
     with trio.fail_after(60):
-        # What is on disk for a moment only may be missed: then the message itself is the next chance.
+        # A step that is on disk only for a moment may be missed: then the message itself is the next chance.
         while daemon.process.poll() is None and not has_come() and len(kinds_by_id(receiver)) <= told:  # noqa: ASYNC110
             await trio.sleep(0.0005)
         if killer.step == "mark":
@@ -117,14 +117,14 @@ async def kill_at(killer: Killer, path: Path, receiver: HttpReceiver, told: int,
 
 
 def kinds_by_id(receiver: HttpReceiver) -> dict[str, str]:
-    """Return the kind of each message in the order in which they first came, by its id."""
+    """Return the kinds of messages in the order in which they first came, by their ids."""
     return {post.document["id"]: post.document["kind"] for post in receiver.posts}
 
 
 def rows(path: Path, query: str) -> list[tuple[int, ...]]:
-    """Ask the outbox of a daemon that may be running."""
+    """Query the outbox of a daemon that may be running."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as database:
             return database.execute(query).fetchall()
-    except sqlite3.OperationalError:  # it is being made
+    except sqlite3.OperationalError:  # it is being created
         return []

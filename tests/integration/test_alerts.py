@@ -1,4 +1,4 @@
-"""Alerts through the real daemon: what a receiver gets when a site goes down and up, whatever else happens."""
+"""Alerts of the real daemon: what a receiver gets when a site goes down and up, whatever else happens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUICK = {"interval": 0.2, "timeout": 0.2, "recheck_interval": 0.1, "failure_thre
 
 @dataclass
 class Site:
-    """Answers that all is well, until it is told otherwise."""
+    """Answers with success, until it is told otherwise."""
 
     status: str = "200 OK"
     port: int = 0
@@ -63,7 +63,7 @@ def a_channel(receiver: HttpReceiver, name: str = "hook", **options: Any) -> dic
 
 
 def told(receiver: HttpReceiver) -> list[str]:
-    """What each message is about, and of which targets."""
+    """Return the kind and the targets of each message."""
     return [f"{post.document['kind']} {[one['name'] for one in post.document['targets']]}" for post in receiver.posts]
 
 

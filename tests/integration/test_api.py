@@ -1,4 +1,4 @@
-"""The API of the daemon as programs find it: what its document says, and cursors that nothing shifts."""
+"""The daemon's API as programs see it: its document, and cursors that stay valid."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 NAMES = ("Checkout", "Search <b>")
 KEYS = ["shop_checkout", "shop_search-<b>", "nobody"]
 EXAMPLES = 5
-# On a machine that is busy, the history may not come in time: which is an answer.
+# On a busy machine, the history may come too late, which is a valid answer.
 CHECKS = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", "503"]\n'
 
 
 async def put_history(database: Database) -> None:
-    """Put a year in which the first of two sites was down twice."""
+    """Insert a year in which the first of two sites was down twice."""
     now = datetime.now(UTC).replace(microsecond=0)
     for name in NAMES:
         await put_state(database, name)
@@ -40,18 +40,18 @@ async def put_history(database: Database) -> None:
 
 
 def a_url(name: str) -> dict[str, object]:
-    """Configure a target at which nobody answers."""
+    """Configure a target whose port is closed."""
     return {"name": name, "group": "shop", "address": "http://127.0.0.1:1/", "interval": 60}
 
 
 async def told(port: int, path: str) -> Any:
-    """Ask as whoever sees all."""
+    """Send a request as a user who may see everything."""
     answer = await asked(port, get(path, f"Authorization: Bearer {TOKEN}"))
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
 async def document_of(port: int) -> dict[str, Any]:
-    """Return the document with what nobody could guess: names and keys that there are, a cursor of each list."""
+    """Return the document with existing names and keys, and a cursor of each list, none of which can be guessed."""
     document: dict[str, Any] = await told(port, "/api/openapi.json")
     operations = [(path, one) for path, methods in document["paths"].items() for one in methods.values()]
     for path, operation in operations:

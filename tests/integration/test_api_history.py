@@ -1,4 +1,4 @@
-"""What the API tells of the past, from a real PostgreSQL: the numbers are those of `watcher report`."""
+"""The past in the API, from a real PostgreSQL: its numbers are those of `watcher report`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKOUT = "/api/v1/endpoints/shop_checkout"
 
 
 async def put_history(database: Database) -> Present:
-    """Put a site that was down for twenty minutes, twice, and one that was always up and has an address for a name."""
+    """Insert a site that was down for twenty minutes, twice, and one always up, with an address as its name."""
     for name in NAMES:
         await put_state(database, name)
         await put_flips(database, name, "U", NOW - 300 * DAY)

@@ -1,4 +1,4 @@
-"""Services of Apprise, spoken to by the helper process: what arrives, and what becomes of a message that does not."""
+"""Services of Apprise, used by the helper process: what arrives, and what happens to a message that does not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TOKEN = "s3cr3tTokenOfTheService"
 OF_SLACK = "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
 OF_TELEGRAM = "123456789:alphanumeric_token_of_35_characters"
 
-# Addresses, and the paths at which their messages arrive; `{}` is the port of a local service.
+# Addresses, and the paths where their messages arrive; `{}` is the port of a local service.
 SERVICES = {
     "json://127.0.0.1:{}/in": "/in",
     "ntfy://127.0.0.1:{}/ops-topic": "/",
@@ -57,7 +57,7 @@ def _answer(post: Post) -> bytes:
 
 @asynccontextmanager
 async def standing_in(receiver: HttpReceiver, folder: Path) -> AsyncIterator[tuple[str, ...]]:
-    """Be a proxy that ends the TLS of every tunnel itself; yields a command whose helper asks this proxy."""
+    """Be a proxy that terminates the TLS of every tunnel; yields a command whose helper uses this proxy."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -81,7 +81,7 @@ async def _send(url: str, tools: Tools, **changes: Any) -> Delivery:
 
 
 async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
-    """Slack and others are stood in for behind a proxy, which the helper takes from its environment."""
+    """A proxy, which the helper finds in its environment, stands in for Slack and others."""
     async with (
         receiving(_answer) as receiver,
         standing_in(receiver, tmp_path) as command,
@@ -96,7 +96,7 @@ async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
 
 
 async def test_pagerduty_resolves_what_it_has_opened(tmp_path: Path) -> None:
-    """As docs/alerts.md has it: the same title for all messages of a target, whatever happens to it."""
+    """As in docs/alerts.md: the same title for all messages of a target, whatever happens to it."""
     url = "pagerduty://A1BRTD4JD@TIiajkdnlazkcOXrIdevi7FQ?action=map"
     channel = a_channel(AppriseReceiver(url), title="{{ targets[0].name }}")
     async with (
@@ -128,7 +128,7 @@ async def test_mail_arrives_whole_and_a_wrong_password_is_refused() -> None:
 
 
 async def test_failures_are_told_in_words_without_secrets() -> None:
-    """What can never work is refused; a hanging receiver costs its helper process, and no other channel's message."""
+    """Permanent errors are not retried; a hanging receiver costs its helper process, and no other channel's message."""
     statuses = iter(["401 Unauthorized", "429 Too Many Requests", "503 Unavailable", "301 Moved"])
     async with (
         receiving(lambda _post: response(b"", next(statuses))) as receiver,
@@ -169,7 +169,7 @@ TEMPLATES: dict[str, tuple[str | None, str | None, str, str, str]] = {
 
 
 async def test_a_template_that_fails_sends_the_default_text_and_says_so() -> None:
-    """Rendered in the helper process, so that none can hold the loop."""
+    """Rendered in the helper process, so that a template cannot block the loop."""
     async with receiving() as receiver, open_tools() as tools:
         for title, body, title_sent, body_sent, complaint in TEMPLATES.values():
             delivery = await _send(f"json://127.0.0.1:{receiver.port}/", tools, title=title, body=body)
@@ -182,7 +182,7 @@ async def test_a_template_that_fails_sends_the_default_text_and_says_so() -> Non
 
 
 def test_wrong_addresses_are_told_without_their_secrets() -> None:
-    """One process looks at all of them."""
+    """One process checks all of them."""
     urls = [
         "json://localhost/x",
         f"nonsense://{TOKEN}",
@@ -199,7 +199,7 @@ def test_wrong_addresses_are_told_without_their_secrets() -> None:
 async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job(
     folder: Folder, number: signal.Signals, status: int
 ) -> None:
-    """However the daemon ends: the connection of the helper is closed, although its receiver never says a word."""
+    """However the daemon ends: the helper's connection is closed, although its receiver never answers."""
     connected, gone = trio.Event(), trio.Event()
 
     async def hold(stream: trio.abc.Stream) -> None:
@@ -221,6 +221,6 @@ async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job(
 
 
 def test_the_daemon_imports_neither_apprise_nor_its_helper() -> None:
-    """What a delivery needs is light."""
+    """A delivery imports little."""
     assert "watcher.alerting.channels.deliver" in sys.modules
     assert not {"apprise", "watcher.alerting.channels.helper_process"} & set(sys.modules)

@@ -1,4 +1,4 @@
-"""Webhooks, programs and Alertmanager: what becomes of a message, whatever its receiver does."""
+"""Webhooks, programs and Alertmanager: what happens to a message, whatever its receiver does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = datetime.now(UTC).replace(microsecond=0)
-# So far away that it does not matter how long ago this file was read.
+# So far away that the time since this file was read does not matter.
 IN_TEN_HOURS = format_datetime(NOW + timedelta(hours=10), usegmt=True)
 
 HEAD_OF_100 = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -84,7 +84,7 @@ RETRY_AFTER = {"429": 17.0, "429-date": 36000.0, "503": 86400.0}
 
 
 async def test_every_answer_of_a_webhook_is_understood() -> None:
-    """All at once: the rows must not hold each other up."""
+    """All at once: the rows must not delay each other."""
     got: dict[str, Delivery] = {}
 
     def then(post: Post) -> bytes | Behaviour:
@@ -111,7 +111,7 @@ async def test_every_answer_of_a_webhook_is_understood() -> None:
 
 
 async def test_a_webhook_is_signed_and_keeps_its_id() -> None:
-    """The signature is checked by the library of Standard Webhooks."""
+    """The library of Standard Webhooks verifies the signature."""
     async with receiving() as receiver, open_tools() as tools:
         url = f"http://us%40er:pass@127.0.0.1:{receiver.port}/in?x=1"
         channel = a_channel(WebhookReceiver(url, SECRET, (("X-Team", "web"), ("Content-Type", "application/x-own"))))
@@ -132,7 +132,7 @@ async def test_a_webhook_is_signed_and_keeps_its_id() -> None:
 
 
 async def test_a_receiver_must_be_who_it_says_and_where_it_may_be(trusted_by_nobody: ssl.SSLContext) -> None:
-    """TLS errors and a closed port are tried again; a private address is refused where none is allowed."""
+    """TLS errors and a closed port are retried; a private address is refused where none is allowed."""
     async with receiving(tls=trusted_by_nobody) as receiver, open_tools() as tools:
         url = f"https://127.0.0.1:{receiver.port}/"
         untrusted = await deliver(a_message(NOW), a_channel(WebhookReceiver(url)), tools)
@@ -187,7 +187,7 @@ async def test_a_program_says_by_its_exit_status_what_became_of_a_message() -> N
 
 
 async def test_a_program_that_hangs_is_killed_with_its_child(tmp_path: Path) -> None:
-    """Both ignore SIGTERM and hold a FIFO open, which ends when nobody does any more."""
+    """Both ignore SIGTERM and hold a FIFO open, which ends when no process holds it any more."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -207,7 +207,7 @@ async def test_a_program_that_hangs_is_killed_with_its_child(tmp_path: Path) -> 
 
 @pytest.fixture
 def trusted_by_nobody() -> ssl.SSLContext:
-    """What a server needs to speak TLS with a certificate of an authority that nobody knows."""
+    """Return a server's context with a certificate of an unknown authority."""
     import trustme
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -216,6 +216,6 @@ def trusted_by_nobody() -> ssl.SSLContext:
 
 
 def test_the_message_of_a_test_is_json() -> None:
-    """All keys of a message are there."""
+    """All keys of a message are present."""
     payload = a_message(NOW).payload
     assert json.loads(json.dumps(payload)) == payload

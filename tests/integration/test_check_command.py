@@ -26,7 +26,7 @@ HANG_SECONDS = 120
 
 
 async def checked(folder: Folder, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    """Check, and return the exit status and what came out as JSON."""
+    """Run a check, and return the exit status and the JSON output."""
     done = await folder.run("check", "--json", *arguments)
     assert done.stderr == b""
     found: list[dict[str, Any]] = json.loads(done.stdout)
@@ -85,7 +85,7 @@ async def test_certificates_are_shown(folder: Folder) -> None:
         address = f"https://127.0.0.1:{port}/"
         done = await folder.run("check", address)
         status, [found] = await checked(folder, address)
-    assert (done.returncode, status, found["reason"]) == (1, 1, "tls")  # nobody knows this authority
+    assert (done.returncode, status, found["reason"]) == (1, 1, "tls")  # the authority is unknown
     assert "fails in" in done.stdout.decode()
     assert "tls: " in done.stdout.decode()
 
@@ -137,13 +137,13 @@ async def test_what_a_site_says_drives_no_terminal(folder: Folder) -> None:
 
 
 async def shown_on_terminals(folder: Folder, *arguments: str, **variables: str) -> tuple[str, str]:
-    """Check with stdout and stderr on a terminal each, and return what they show."""
+    """Run a check with stdout and stderr on a terminal each, and return their content."""
     masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
     environment = {key: value for key, value in folder.env().items() if key not in {"NO_COLOR", "FORCE_COLOR"}}
     shown = dict.fromkeys(masters, b"")
 
-    async def read(master: int) -> None:  # meanwhile, since a bar that moves for long is more than a terminal holds
-        with suppress(OSError):  # EIO, when the last one has closed the other side
+    async def read(master: int) -> None:  # read meanwhile, since a long progress bar is more than a terminal holds
+        with suppress(OSError):  # EIO, when the last process has closed the other side
             while piece := await trio.to_thread.run_sync(os.read, master, 100_000):
                 shown[master] += piece
 
@@ -233,7 +233,7 @@ async def test_a_reader_that_has_gone_is_no_traceback(folder: Folder) -> None:
 
 
 async def test_a_pager_that_is_not_read_holds_up_no_check(folder: Folder) -> None:
-    """Twenty thousand lines do not fit in a pipe; the sites are asked all the same."""
+    """Twenty thousand lines do not fit in a pipe; the sites are checked all the same."""
     asked = 0
     all_asked = trio.Event()
     total = 1200

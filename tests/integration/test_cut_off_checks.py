@@ -1,4 +1,4 @@
-"""A check may be cancelled wherever it waits, and a server may answer before it has heard all."""
+"""A check may be cancelled wherever it waits, and a server may answer before it has read everything."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LARGE = Sending("POST", body=bytes(12 * MEGABYTE))
 
 
 class CancelAtStep(trio.abc.Instrument):
-    """Cancels a scope when the task that made this has given way so often."""
+    """Cancels a scope once the task that created this has yielded a number of times."""
 
     def __init__(self, scope: trio.CancelScope, steps: int) -> None:
         self._task = trio.lowlevel.current_task()
@@ -57,7 +57,7 @@ class CancelAtStep(trio.abc.Instrument):
 
 
 async def fetched_up_to(probe: Probe, steps: int) -> Exchange | None:
-    """Ask, and be cancelled at this step; None when that was so."""
+    """Run a check, and cancel it at this step; None if that happened."""
     with trio.CancelScope() as scope:
         instrument = CancelAtStep(scope, steps)
         trio.lowlevel.add_instrument(instrument)
@@ -70,7 +70,7 @@ async def fetched_up_to(probe: Probe, steps: int) -> Exchange | None:
 
 
 async def steps_until_it_is_through(probe: Probe) -> int:
-    """Cancel a check at its first step, the next one at its second, and so on; return how many steps one has."""
+    """Cancel a check at its first step, the next one at its second, and so on; return the number of steps."""
     for steps in range(1, 1000):
         exchange = await fetched_up_to(probe, steps)
         if exchange is not None:
@@ -122,7 +122,7 @@ async def test_a_check_on_a_kept_connection_can_be_cancelled_at_every_step(
                 if second is not None:
                     assert len(second.body) == 100_000 + len(site.asked)
                     break
-                await trio.testing.wait_all_tasks_blocked(0.01)  # the site has counted what it was asked
+                await trio.testing.wait_all_tasks_blocked(0.01)  # the site has counted its requests
         await site.until_left()
     assert steps > 1
     assert open_descriptors() == before
@@ -140,7 +140,7 @@ async def test_a_check_through_a_proxy_can_be_cancelled_at_every_step(scheme: st
         try:
             await proxy.behave(stream)
         except* (OSError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client has left, in the middle of a word even
+            pass  # the client has disconnected, even within a word
 
     async with (
         open_site(twice_as_far, Encryption(certificates.good_context())) as site,
@@ -181,7 +181,7 @@ TOO_LARGE = "413 Content Too Large"
 @pytest.mark.parametrize("said", ["with the rest unread", "after some of it"])
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_an_early_answer_over_http1_counts(said: str, certificates: Certificates, *, encrypted: bool) -> None:
-    # RFC 9112, section 9.5: who sends a body watches for an answer that makes the rest of it needless.
+    # RFC 9112, section 9.5: a client that sends a body watches for an answer that makes the rest of it unnecessary.
     async def behave(peer: Peer) -> None:
         await peer.request()
         if said == "after some of it":

@@ -36,7 +36,7 @@ def a_dead_url(name: str = "dead", interval: float = 0.5) -> dict[str, object]:
 
 
 def fine_urls(port: int) -> list[dict[str, object]]:
-    """Five successes a second, each with a second of time: the shortest interval would be the shortest timeout."""
+    """Five successes a second, each within a second: the shortest interval would be the shortest timeout."""
     return [{"name": f"fine {number}", "address": f"http://127.0.0.1:{port}/", "interval": 1} for number in range(5)]
 
 
@@ -75,7 +75,7 @@ async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
         assert status == 0
         assert seconds < STOP_SECONDS
     told = {re.search(r"check_id=(\S+)", line)[1] for line in daemon.lines(" failure ")}  # type: ignore[index]
-    assert {row["id"] for row in await folder.failures()} == told  # when it runs no more
+    assert {row["id"] for row in await folder.failures()} == told  # when it has stopped
     assert "failures_not_stored=0 waiting=0" in daemon.lines("stopped")[0]
     everything = "\n".join([*daemon.lines(), *folder.successes(), str(rows)])
     assert "s3cret" not in everything
@@ -119,7 +119,7 @@ async def test_it_stops_in_time_whatever_the_database_does(
     elif outage == "black hole":
         proxy.thaw()
     connected_before = len(daemon.lines("database connected"))
-    async with folder.daemon() as daemon:  # what waited on disk comes with the next start
+    async with folder.daemon() as daemon:  # what waited on disk is sent after the next start
         await daemon.until(lambda: len(daemon.lines("database connected")) > connected_before)
         await daemon.stop()
     assert told <= {str(row["id"]) for row in await test_db.failures(limit=10_000)}
@@ -156,7 +156,7 @@ async def test_a_database_that_comes_late_and_goes_away_loses_nothing(
         async with folder.daemon() as daemon:
             await daemon.until(lambda: daemon.lines("database unavailable"))
             await daemon.until(lambda: len(folder.successes()) > 5)
-            await daemon.until(lambda: daemon.lines(" failure "))  # safe on disk already, and so told
+            await daemon.until(lambda: daemon.lines(" failure "))  # safe on disk already, and reported so
             await proxy.open()
             await daemon.until(lambda: daemon.lines("database connected"))
             await proxy.shut()
@@ -186,7 +186,7 @@ async def test_a_second_signal_ends_it_at_once(folder: Folder, proxy: Proxy) -> 
         proxy.freeze()
         await _something_waits(daemon)
         daemon.process.send_signal(signal.SIGTERM)
-        await daemon.until(lambda: daemon.lines("stopping"))  # the first one is being obeyed, and hangs
+        await daemon.until(lambda: daemon.lines("stopping"))  # the first signal is being obeyed, and hangs
         status, seconds = await daemon.stop()
     assert status == 128 + signal.SIGTERM, "the first one would have ended it with 0"
     assert daemon.lines("stopped") == []
@@ -255,7 +255,7 @@ async def test_the_heartbeat_beats_until_the_daemon_stops(folder: Folder, proxy:
             beats.append(file.stat().st_mtime)
         await daemon.stop()
         assert not file.exists()
-    # A machine that stood still meanwhile has made one of them longer.
+    # A pause of the machine has made one of them longer.
     assert min(later - earlier for earlier, later in pairwise(beats)) < 2 * BEAT_SECONDS
 
 
@@ -326,7 +326,7 @@ async def test_readers_at_the_same_time_do_not_disturb_each_other(folder: Folder
     async def read_once() -> None:
         read.append(await folder.failures())
 
-    async with trio.open_nursery() as nursery:  # one of them starts the server, and stops it under the others
+    async with trio.open_nursery() as nursery:  # one of them starts the server, and stops it while the others use it
         for _ in range(3):
             nursery.start_soon(read_once)
     assert read == [expected] * 3
@@ -348,7 +348,7 @@ async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder
             stderr=subprocess.PIPE,
         )
         with trio.fail_after(START_SECONDS):
-            # One that has ended before its server was seen was too quick for this machine.
+            # One that ended before its server was seen was too quick for this machine.
             while not _postgres_below(folder.path) and process.poll() is None:  # noqa: ASYNC110
                 await trio.sleep(0.01)
         await trio.sleep(delay_seconds)
@@ -380,7 +380,7 @@ def _target(line: str) -> str:
 
 
 async def _something_waits(daemon: Daemon) -> None:
-    """Wait for the failure of a check that begins only now: it is told when it is on disk, where it has to stay."""
+    """Wait for the failure of a check that starts only now: it is reported when it is on disk, where it has to stay."""
     now = datetime.now(UTC)
     await daemon.until(lambda: any(_begun_at(line) > now for line in daemon.lines(" failure ")))
 
@@ -390,14 +390,14 @@ def _begun_at(line: str) -> datetime:
 
 
 def _hears(daemon: Daemon, number: signal.Signals) -> bool:
-    """Tell whether a process has a handler of its own for a signal (proc(5))."""
+    """Return whether a process has its own handler for a signal (proc(5))."""
     status = Path(f"/proc/{daemon.process.pid}/status").read_text()
     caught = int(status.partition("SigCgt:")[2].split()[0], 16)
     return bool(caught >> (number - 1) & 1)
 
 
 async def _postgres_gone(folder: Path) -> None:
-    """Wait for the last processes of a server, which end a moment after its pid file is gone."""
+    """Wait for the last processes of a server, which end a moment after its pid file is removed."""
     with trio.fail_after(START_SECONDS):
         while _postgres_below(folder):  # noqa: ASYNC110  # they are nobody's children
             await trio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""POSTGRES_HOST has several servers, of which one takes writes, and which change their roles."""
+"""POSTGRES_HOST has several servers; one of them accepts writes, and their roles change."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_each_of_several_servers_must_show_a_certificate_that_fits(
 
 
 def _verified(certificates: Certificates, folder: Path, *proxies: Proxy) -> str:
-    """Return the URL of several servers as settings have them that verify each."""
+    """Return the URL of several servers, as settings that verify each write it."""
     url = urlsplit(proxies[0].url())
     settings = {
         "CONFIG_FILE_PATH": "c.yaml",
@@ -123,7 +123,7 @@ def _verified(certificates: Certificates, folder: Path, *proxies: Proxy) -> str:
 
 
 async def _let(server: OwnServer, *, read_only: bool) -> None:
-    """Have a server take writes or not, as one does that has another role."""
+    """Make a server accept writes or not, as after a change of its role."""
     async with open_database(server.url) as database:
 
         async def change(connection: object) -> None:
@@ -142,7 +142,7 @@ async def _folder(database: Database) -> str:
 
 
 def _url_of(*proxies: Proxy) -> str:
-    """Write the URL of several servers, each by way of its proxy."""
+    """Write the URL of several servers, each through its proxy."""
     parts = urlsplit(proxies[0].url())
     userinfo = parts.netloc.rpartition("@")[0]
     hosts, ports = ",".join("127.0.0.1" for _ in proxies), ",".join(str(proxy.port) for proxy in proxies)

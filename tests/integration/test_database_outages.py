@@ -1,4 +1,4 @@
-"""The database goes away in every way a network knows, and comes back."""
+"""The database fails in every way that a network can, and comes back."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_in_a_black_hole_an_operation_ends_at_its_deadline(proxy: Proxy, d
 async def test_whoever_makes_tables_and_is_stuck_holds_up_nobody_whose_tables_are_there(
     test_db: Database, nursery: trio.Nursery
 ) -> None:
-    """A lock outlives a network that is gone, by hours; a drain looks at the tables whenever it begins anew."""
+    """A lock outlives a lost network by hours; a drain looks at the tables whenever it restarts."""
     held = Held(test_db, "SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
     await nursery.start(held.run)
     with trio.fail_after(HELD_SECONDS / 2):
@@ -93,7 +93,7 @@ async def test_in_a_black_hole_the_pool_closes_at_its_deadline(proxy: Proxy) -> 
 
 
 async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) -> None:
-    """getaddrinfo runs in the loop's executor, where it cannot be cancelled, only left behind."""
+    """getaddrinfo runs in the loop's executor, where it cannot be cancelled, only abandoned."""
     hung = threading.Event()
     loop = trio_asyncio.current_loop.get()
 
@@ -135,7 +135,7 @@ async def test_failures_of_an_outage_are_stored_within_seconds_of_its_end(
 async def role(test_db: Database) -> AsyncIterator[str]:
     """A role of the server with the password `old`, which other tests do not use.
 
-    It may do what the tests' own role may, and is no superuser: those know no limit of connections.
+    It may do what the tests' own role may, but is not a superuser: those have no limit of connections.
     """
     name = f"watcher_{secrets.token_hex(4)}"
     [owner] = await test_db.execute_query("SELECT current_user AS name")
@@ -171,7 +171,7 @@ async def test_what_an_administrator_does_and_takes_back_costs_nothing_but_time(
             await pipeline.put([a_failure("before")])
             await _until(lambda: pipeline.drain.is_up and pipeline.outbox.rows == 0)
             nursery.cancel_scope.cancel()
-        # With the drain at rest, what it meets is the new order of things, and not the end of a connection.
+        # With an idle drain, it meets the new settings, and not the end of a connection.
         await test_db.execute_query(f"ALTER ROLE {role} {spoil}")
         await _end_connections(test_db, role)
         await _until(lambda: database_of_role.statistics()["connections"] == 0)
@@ -211,7 +211,7 @@ async def test_connections_that_are_ended_again_and_again_lose_nothing_and_doubl
 
 
 async def _end_connections(database: Database, role: str) -> int:
-    """End the connections of a role, and return how many there were."""
+    """End the connections of a role, and return their number."""
     query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
     return len(await database.execute_query(query, role))
 
@@ -236,7 +236,7 @@ async def _ping(database: Database) -> None:
 
 @asynccontextmanager
 async def _taking_at_most(seconds: float) -> AsyncIterator[None]:
-    """Expect a block to be through in time, but for one pause of the machine, in which this process stood still."""
+    """Expect a block to end in time, except for one pause of the machine, in which this process stood still."""
     async with watching_for_stalls() as stalls:
         started = trio.current_time()
         yield

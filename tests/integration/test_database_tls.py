@@ -1,4 +1,4 @@
-"""TLS with PostgreSQL: the files that `.env` names, and what is said of a certificate that does not fit."""
+"""TLS with PostgreSQL: the files that `.env` names, and the report of a certificate that does not fit."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def certificates(tmp_path: Path) -> Certificates:
 
 
 async def met(context: ssl.SSLContext, folder: Path, **files: str) -> tuple[bytes, str]:
-    """Connect to what speaks as PostgreSQL does up to the first message over TLS, and leaves.
+    """Connect to a server that speaks PostgreSQL's protocol up to the first message over TLS, and disconnects.
 
     Returns:
-        that message, which names the user, and what the daemon says of it all.
+        that message, which names the user, and the daemon's messages.
     """
     heard = b""
 

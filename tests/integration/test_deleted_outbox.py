@@ -1,4 +1,4 @@
-"""Somebody tidies up below a running daemon, while the database is away."""
+"""Somebody deletes the files of a running daemon, while the database is down."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def test_an_outbox_that_is_deleted_loses_nothing(folder: Folder, proxy: Pr
         with trio.fail_after(START_SECONDS):
             while not told <= {str(row["id"]) for row in await test_db.fetch("SELECT id FROM failures")}:  # noqa: ASYNC110
                 await trio.sleep(0.1)
-    # What was known of the targets is known: none of them began anew.
+    # The known states of targets stay known: none of them started anew.
     flips = await test_db.fetch("SELECT count(*) AS begun FROM flips WHERE before = 'pending'")
     assert flips == [{"begun": TARGETS}]
 
 
 def _delete(folder: Folder) -> None:
-    """Do as `rm data/outbox*`."""
+    """Act as `rm data/outbox*`."""
     for path in (folder.path / "data").glob("outbox*"):
         path.unlink()
 

@@ -1,4 +1,4 @@
-"""From the outbox to the tables of a real database: what stands there is what happened, each thing once."""
+"""From the outbox to the tables of a real database: they have what happened, each thing once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DOWN = Flip(
 )
 UP = Flip("Checkout", "default", MOMENT - HOUR, MOMENT - HOUR, State.UP, State.PENDING)
 
-# As an earlier version wrote a failure, whose headers have this in a value.
+# As an earlier version wrote a failure, with this in a header's value.
 FORMER = (
     '["0198a209-c75f-8488-b0bd-7d391cd00c75", "a", "b", "c", "2026-11-23T15:20:55+00:00", "2026-11-23T15:20:55+00:00",'
     ' 1.0, "status", "d", 503, "{}", null, "{\\"via\\": \\"%s\\"}"]'
@@ -56,7 +56,7 @@ def pipeline(tmp_path: Path, test_db: Database) -> Iterator[Pipeline]:
 
 
 def rollups(*names: str, part: int = 1) -> str:
-    """The entry of a minute in which each of some targets was checked once."""
+    """Return the entry of a minute in which each of some targets was checked once."""
     measured = [measurement_of(an_outcome(name)) for name in names]
     return json.dumps(rollup_rows(roll_up(measured), MOMENT.replace(second=0, microsecond=0), part))
 
@@ -479,7 +479,7 @@ async def test_another_outbox_ends_the_past_of_the_one_before_as_unknown(
 async def test_the_end_of_another_outbox_is_recorded_once_however_often_it_is_cut_off(
     pipeline: Pipeline, test_db: Database, tmp_path: Path
 ) -> None:
-    """What the checks have found since then stays where the target stands, though it goes to the outbox first."""
+    """The results since then stay in the target's state, though they go to the outbox first."""
     await pipeline.put(flips=[UP])
     await pipeline.drain_all()
     (tmp_path / "another").mkdir()
@@ -529,7 +529,7 @@ async def test_a_database_that_is_not_in_utf8_takes_all(
         f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
         f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0",
     ):
-        await test_db.operate(methodcaller("execute", statement))  # in no transaction
+        await test_db.operate(methodcaller("execute", statement))  # outside of a transaction
     told = "Störung 🚧"
     url = urlsplit(db_config)._replace(path=f"/{name}").geturl()
     async with open_database(url) as database:

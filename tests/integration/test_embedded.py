@@ -1,4 +1,4 @@
-"""The PostgreSQL that the daemon runs itself, for real."""
+"""The embedded PostgreSQL, for real."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-STOP_SECONDS = 5.0  # in which the daemon, of which this is a part, has to stop
+STOP_SECONDS = 5.0  # in which the daemon, with this as a part, has to stop
 END_SECONDS = 60.0
 
 
@@ -68,7 +68,7 @@ def postmaster(folder: Path) -> int:
 
 
 async def ended(pid: int) -> None:
-    """Wait for the end of a process that is no child of this one."""
+    """Wait for the end of a process that is not a child of this one."""
     with trio.fail_after(END_SECONDS):
         with suppress(psutil.NoSuchProcess):
             while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
@@ -76,7 +76,7 @@ async def ended(pid: int) -> None:
 
 
 async def stopped(server: EmbeddedPostgres, folder: Path) -> None:
-    """Stop a server, see it end, and take it again: after its time is over, it may end a moment later."""
+    """Stop a server, wait for its end, and start it again: after the deadline, it may end a moment later."""
     pid = postmaster(folder)
     await server.stop()
     await ended(pid)
@@ -223,7 +223,7 @@ async def test_one_that_was_half_made_is_made_anew(unmade_server: EmbeddedPostgr
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing_that_runs(tmp_path: Path) -> None:
-    """In the middle of initdb, then in that of pg_ctl: every 6 ms, or with `THOROUGH=1` in the environment every 2."""
+    """In the middle of initdb, then of pg_ctl: every 6 ms, or with `THOROUGH=1` in the environment every 2."""
     server = EmbeddedPostgres(tmp_path)
     assert server.try_hold()
     cancellations = rounds(10, many=29)
@@ -233,7 +233,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing_that_runs(tmp_path: Path
         await server.stop()
         assert server.try_hold()
         assert not any("pg_ctl" in command for command in _processes_below(tmp_path)), seconds
-        with trio.fail_after(END_SECONDS):  # the server itself ends a moment after it has said so
+        with trio.fail_after(END_SECONDS):  # the server itself ends a moment after it reports it
             while _processes_below(tmp_path):  # noqa: ASYNC110
                 await trio.sleep(0.01)
     await server.start()
@@ -264,7 +264,7 @@ async def test_a_server_that_cannot_start_says_where_its_log_is(server: Embedded
 
 
 def test_root_hands_the_server_down_where_only_root_may_enter(tmp_path: Path) -> None:
-    """Project and virtual environment below a folder like /root: it works, with no permission widened."""
+    """Project and virtual environment below a folder like /root: it works, without wider permissions."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     data = closed / "data"

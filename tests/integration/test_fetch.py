@@ -1,4 +1,4 @@
-"""Exchanges with real sockets that the hostile servers have no case for."""
+"""Exchanges over real sockets for which the hostile servers have no case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HANG_SECONDS = 120
 
 
 async def report_of(target: Target) -> CheckReport:
-    """Check a target once, with all that the daemon has."""
+    """Check a target once, with all parts of the daemon."""
     async with open_check_context(max_workers=10) as context:
         return await check_now(target, context)
 
@@ -200,7 +200,7 @@ async def test_no_descriptors_left_is_this_machines_fault() -> None:
     fault = report.outcome.fault
     assert fault is not None
     assert fault.reason is Reason.LOCAL
-    # Behind other words where the machine stood still as well.
+    # Behind other words if the machine paused as well.
     assert fault.detail.endswith("this machine cannot connect: Too many open files")
     assert report.outcome.attempts == 2, "it was not tried again"
 
@@ -226,13 +226,13 @@ async def test_a_pattern_that_is_slow_on_a_large_body_stalls_nothing() -> None:
         nursery.start_soon(count_turns)
         report = await check_now(target, context)
         nursery.cancel_scope.cancel()
-        # A thread that comes back from RE2 while the interpreter ends would abort it.
+        # A thread that returns from RE2 during the interpreter's shutdown would abort it.
         with trio.CancelScope(shield=True), trio.fail_after(HANG_SECONDS):
             while context.matching_threads.borrowed_tokens:  # noqa: ASYNC110
                 await trio.sleep(0.01)
     fault = report.outcome.fault
     assert fault is not None
-    # Behind other words, and of this machine, where that stood still meanwhile.
+    # Behind other words, and a fault of this machine, if that paused meanwhile.
     assert fault.reason in {Reason.TIMEOUT, Reason.LOCAL}
     assert fault.detail.endswith(f"no answer within {TIMEOUT_SECONDS:g} s: cut off while matching the body")
     assert report.outcome.duration_seconds < TIMEOUT_SECONDS + 0.3 + stalls.longest_seconds

@@ -1,4 +1,4 @@
-"""An upgrade in place: what the version before has left in its outbox comes to PostgreSQL as it is."""
+"""An upgrade in place: the outbox of the previous version is sent to PostgreSQL unchanged."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ALIVE_AT = datetime.fromtimestamp(NOW + 75, UTC)
 
 
 def row_of(failure: Outcome) -> dict[str, object]:
-    """Return a failure as it is to stand in the table."""
+    """Return a failure as the table should have it."""
     assert failure.fault is not None
     return {
         **{name: getattr(failure, name) for name in ("target", "address", "location", "scheduled_at", "started_at")},
@@ -85,7 +85,7 @@ async def test_what_the_version_before_has_left_is_stored_as_it_is(tmp_path: Pat
     }
     stored = await test_db.failures()
     assert stored[::-1] == [row_of(failure) for failure in FAILURES]
-    assert list(stored[0]["phases_ms"]) == list(Phases.__slots__)
+    assert list(stored[0]["phases_ms"]) == list(Phases._fields)
 
 
 async def test_the_flips_and_rollups_of_the_version_before(tmp_path: Path, test_db: Database) -> None:

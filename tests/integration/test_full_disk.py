@@ -1,4 +1,4 @@
-"""The disk of the outbox is full, as far as that can be had without a disk of one's own."""
+"""The disk of the outbox is full, as far as possible without a disk of one's own."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ FILE_BYTES = 512 * 1024
 
 
 class SmallFiles:
-    """The nearest to a full disk: no file may grow, and SQLite hears of it alike."""
+    """The nearest to a full disk: no file may grow, and SQLite sees the same error."""
 
     def daemon(self, folder: Folder) -> AbstractAsyncContextManager[Daemon]:
         """Run the daemon."""
         return folder.daemon()
 
     def fill(self, daemon: Daemon) -> bool:
-        """Let no file be longer than the logs of the daemon may become meanwhile; return whether one might before."""
+        """Limit files to the size that the daemon's logs may reach meanwhile; return whether one was smaller before."""
         limits = (FILE_BYTES, resource.RLIM_INFINITY)
         return resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, limits) != limits
 
     def make_room(self, daemon: Daemon) -> None:
-        """Take the limit away."""
+        """Remove the limit."""
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, unlimited)
 
     def save(self, daemon: Daemon, folder: Path) -> None:
         """Copy the data folder."""
-        shutil.copytree(daemon.log.parent / "data", folder, ignore=shutil.ignore_patterns("bell"))  # no named pipe
+        shutil.copytree(daemon.log.parent / "data", folder, ignore=shutil.ignore_patterns("bell"))  # not a named pipe
 
 
 async def test_files_that_cannot_grow_hold_up_no_check_and_lose_nothing(

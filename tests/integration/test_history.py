@@ -41,7 +41,7 @@ DAY = timedelta(days=1)
 OUTBOX = uuid.UUID(int=1)
 TARGETS = 1000
 QUERY_SECONDS = 0.05
-# Three times what `_COUNT` takes on one core of 2026; a machine that needs more has as much more for the others.
+# Three times what `_COUNT` takes on one core of 2026; a slower machine has proportionally more for the others.
 COUNTING_SECONDS = 0.02
 _COUNT = "SELECT sum(number) FROM generate_series(1, 50000) AS number"
 
@@ -96,7 +96,7 @@ async def test_the_flips_of_a_window_and_the_last_one_before_it(test_db: Databas
 
 
 async def test_a_year_of_a_thousand_targets_is_read_at_once(test_db: Database) -> None:
-    """With a flip of each every five days, or with `THOROUGH=1` in the environment every day."""
+    """With a flip of each target every five days, or with `THOROUGH=1` in the environment every day."""
     await test_db.fetch(_A_YEAR, TARGETS, MOMENT, FLIPS_OF_A_TARGET, limit_seconds=600)
     await test_db.fetch(
         "INSERT INTO states (target, location) SELECT 'site ' || n, 'default' FROM generate_series(1, $1) AS n", TARGETS
@@ -193,7 +193,7 @@ async def test_what_the_taker_raises_ends_the_streaming(test_db: Database) -> No
 
 
 async def test_a_database_that_goes_away_in_the_middle_is_not_read_again(test_db: Database) -> None:
-    """Whoever took some rows must not be given them twice."""
+    """A reader that got some rows must not get them twice."""
     await put_failures(test_db, "a", 20 * BATCH_ROWS, MOMENT)
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%scheduled_at, id%' AND pid <> $1"
 
@@ -265,7 +265,7 @@ async def test_a_name_without_a_state_takes_the_old_one(test_db: Database) -> No
 
 
 async def test_where_both_names_were_watched_the_flips_of_the_new_one_hold(test_db: Database) -> None:
-    """Joined, the last flip of the old name would make the new one paused for ever."""
+    """Joined, the last flip of the old name would pause the new one for ever."""
     await put_state(test_db, "old", "paused", watched=False)
     await put_flips(test_db, "old", "UDUUp", MOMENT, step=HOUR)
     await put_state(test_db, "new", "up")
@@ -305,7 +305,7 @@ async def test_a_renaming_that_fails_changes_nothing(test_db: Database) -> None:
 
 
 async def put_late(database: Database, target: str) -> None:
-    """Put what an outbox has of a target from before it was renamed, in the order in which it comes."""
+    """Insert what an outbox has of a target from before it was renamed, in the order in which it arrives."""
     await put_failures(database, target, 2, MOMENT - HOUR)
     await put_flips(database, target, "UDp", MOMENT - HOUR)
     await put_state(database, target, "paused", watched=False)
@@ -381,12 +381,12 @@ async def test_a_renaming_is_forgotten_in_time(test_db: Database) -> None:
 
 
 async def register(database: Database, *names: str) -> None:
-    """Tell the database what is watched, as after a reload."""
+    """Register the watched targets in the database, as after a reload."""
     await database.operate(a_registration(*map(a_target, names), outbox=OUTBOX).register)
 
 
 async def _seconds(read: Callable[[], Awaitable[object]]) -> float:
-    """Return how long it takes at best: the machine has other things to do."""
+    """Return the best time that it takes: the machine is busy with other things."""
     best = float("inf")
     for _ in range(5):
         begin = time.perf_counter()

@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# As many bytes as rows held in memory would take are more than may be taken.
+# As many bytes as rows held in memory would take are more than the limit.
 MANY_ROWS = rounds(40_000, many=200_000)
 MAX_GROWTH_BYTES = 10_000_000
 
 
 @dataclass
 class ForkingFolder(Folder):
-    """A folder whose commands are forked off, unless Python itself is to start in an environment of its own."""
+    """A folder whose commands are forked, unless Python itself must start in its own environment."""
 
     commands: Commands = field(kw_only=True)
 
@@ -71,14 +71,14 @@ def folder(tmp_path: Path, db_config: str, commands: Commands) -> Folder:
 
 
 async def said(folder: Folder, *arguments: str, status: int = 0) -> str:
-    """Run a command that says nothing on stderr, and return its stdout."""
+    """Run a command that writes nothing to stderr, and return its stdout."""
     done = await folder.run(*arguments)
     assert (done.returncode, done.stderr.decode()) == (status, "")
     return done.stdout.decode()
 
 
 async def complaint(folder: Folder, *arguments: str, status: int = 1) -> str:
-    """Run a command that fails, and return the one line of its stderr."""
+    """Run a command that fails, and return its one line on stderr."""
     done = await folder.run(*arguments)
     assert (done.returncode, done.stdout.decode()) == (status, "")
     [line] = done.stderr.decode().splitlines()
@@ -86,7 +86,7 @@ async def complaint(folder: Folder, *arguments: str, status: int = 1) -> str:
 
 
 async def on_a_terminal(folder: Folder, *arguments: str, stdout: int | None = None, **variables: str) -> str:
-    """Run a command whose stderr, and stdout by default, are a terminal, and return what that shows."""
+    """Run a command whose stderr, and stdout by default, are a terminal, and return the terminal's content."""
     ours, theirs = pty.openpty()
     try:
         process = await trio.lowlevel.open_process(
@@ -107,7 +107,7 @@ async def on_a_terminal(folder: Folder, *arguments: str, stdout: int | None = No
 
 
 async def put_living(database: Database) -> None:
-    """Note that a daemon watches, and a little ahead: a command on a busy machine takes seconds to begin."""
+    """Record that a daemon watches, a little into the future: a command on a busy machine takes seconds to start."""
     await put_alive(database, datetime.now(UTC) + 0.9 * STALE_AFTER)
 
 
@@ -222,7 +222,7 @@ async def test_a_report_of_a_day(folder: Folder, test_db: Database) -> None:
 
 
 class CountingDatabase(Database):
-    """A database that counts what is asked of it."""
+    """A database that counts its queries."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -238,7 +238,7 @@ class CountingDatabase(Database):
 
 
 class AwayDatabase(Database):
-    """A database that is away when it comes to the rollups."""
+    """A database that fails at the query of the rollups."""
 
     async def operate(self, *_arguments: Any, **_options: Any) -> Any:
         raise DatabaseUnavailableError
@@ -392,13 +392,13 @@ async def test_an_export_of_any_length_takes_as_much_memory(folder: Folder, test
 @pytest.mark.smoke
 async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
-    # What is down before a gap that began before all that is played, and after it, was told long ago.
+    # A target that is down before and after a gap older than the replayed time was reported long ago.
     for target, letters in (("shop", "UDUD"), ("gone", "UD"), ("old", f"D{240 * '?'}D")):
         await put_state(test_db, target, watched=target != "gone")
         await put_flips(test_db, target, letters, begin - (239 if target == "old" else 0) * HOUR, step=HOUR)
     await put_state(test_db, "shop", location="elsewhere")
     await put_flips(test_db, "shop", "UD", begin, location="elsewhere")
-    # Of what several places watch, all of them together say what is told.
+    # For a target that several places watch, the combined state decides the messages.
     for location, letters in (("*", "UD"), ("default", "DUDU")):
         await put_state(test_db, "cash", location=location)
         await put_flips(test_db, "cash", letters, begin + HOUR / 2, step=HOUR, location=location)
@@ -435,7 +435,7 @@ async def test_what_is_open_is_shown_since_its_incident_began(folder: Folder, te
     for name, letters in {"a": "UDUD?D", "b": "UDg?D", "c": "DpgD", "d": "U?D"}.items():
         await put_flips(test_db, name, letters, begin, step=HOUR)
         await put_state(test_db, name, "down", since=begin + 5 * HOUR)
-    # Of what several places watch, nothing is open that one of them says.
+    # For a target that several places watch, the view of one place opens nothing.
     await put_state(test_db, "e", "down", since=begin)
     await put_state(test_db, "e", "up", since=begin, location="*")
     await put_alive(test_db, location="*")
@@ -476,7 +476,7 @@ async def _exporting(folder: Folder) -> trio.Process:
 
 
 def _peak_bytes(folder: Folder, *arguments: str) -> int:
-    """Export into a file, and return the most memory that it took."""
+    """Export into a file, and return the peak of its memory."""
     with (folder.path / "out").open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "watcher", "export", *arguments], cwd=folder.path, env=folder.env(), stdout=out

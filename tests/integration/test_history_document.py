@@ -1,4 +1,4 @@
-"""The queries of docs/history.md are ones that the tables answer."""
+"""The tables answer the queries of docs/history.md."""
 
 from __future__ import annotations
 

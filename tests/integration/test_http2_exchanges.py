@@ -1,4 +1,4 @@
-"""HTTP/2 with a server that keeps its rules: who chooses it, what it carries, and several checks on one connection."""
+"""HTTP/2 with a server that follows its rules: who chooses it, what it carries, and several checks at once."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ LARGE = bytes(range(256)) * 4 * 300  # 300 KB, several windows
 
 
 def agreeing(certificates: Certificates, *protocols: str) -> Encryption:
-    """Make a server agree to these protocols, the first of them preferred."""
+    """Let a server negotiate these protocols, with the first preferred."""
     return Encryption(certificates.good_context(*protocols))
 
 
 def h2_probe(address: str, certificates: Certificates, **changes: Any) -> AbstractAsyncContextManager[Probe]:
-    """Make a probe that trusts the authority of the tests; `connecting` may be among the changes."""
+    """Return a probe that trusts the authority of the tests; `connecting` may be among the changes."""
     connecting = changes.pop("connecting", Connecting())
     connecting = replace(connecting, tls=TlsOptions(ca_file=certificates.ca_file))
     return probing(address, connecting=connecting, **changes)
@@ -150,7 +150,7 @@ async def test_many_checks_with_a_body_on_one_connection(certificates: Certifica
 
 
 async def test_settings_are_acknowledged_whenever_they_come(certificates: Certificates) -> None:
-    # RFC 9113, section 6.5.3: at once. Here settings and the whole response come in one piece, as they often do.
+    # RFC 9113, section 6.5.3: at once. Here settings and the whole response arrive in one piece, as they often do.
     acknowledged = trio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -177,7 +177,7 @@ async def test_settings_are_acknowledged_whenever_they_come(certificates: Certif
 
 
 async def test_the_server_may_send_a_large_body_without_a_wait_and_push_nothing(certificates: Certificates) -> None:
-    # RFC 9113, section 6.9.2: with the first windows, a body waits for a trip after each 64 KiB.
+    # RFC 9113, section 6.9.2: with the first windows, a body waits for a round trip after each 64 KiB.
     received = b""
 
     async def behave(peer: Peer) -> None:
@@ -185,7 +185,7 @@ async def test_the_server_may_send_a_large_body_without_a_wait_and_push_nothing(
         while headers_of_the_request not in received:
             received += await peer.stream.receive_some()
         await peer.send(settings() + headers(*GET_OK))
-        for size in [16_384] * 60:  # before it reads a word more
+        for size in [16_384] * 60:  # before it reads any more
             await peer.send(data(bytes(size)))
         await peer.send(data(b"", flags=END_STREAM))
         await peer.until_gone()

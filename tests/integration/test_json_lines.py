@@ -1,4 +1,4 @@
-"""Both formats from end to end: a site sends back all that it is sent, and no line has a secret or is none."""
+"""Both formats from end to end: a site sends back everything it gets, and each line is valid and without a secret."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATUSES = {"/fails": "503 Out: ", "/redirects": "302 Found", "/fine": "200 OK"}
 
 
 async def echoing(stream: trio.abc.Stream) -> None:
-    """Answer with all that was asked, in the status line, headers, body and the address that it redirects to."""
+    """Answer with the whole request, in the status line, headers, body and the address of a redirect."""
     head = (await read_request(stream)).decode("latin-1")
     line, *headers = head.split("\r\n")
     path, _, query = line.split(" ")[1].partition("?")
@@ -37,7 +37,7 @@ async def echoing(stream: trio.abc.Stream) -> None:
 
 
 def urls(port: int) -> list[dict[str, object]]:
-    """Return targets of all kinds, with a secret wherever there may be one."""
+    """Return targets of all kinds, with a secret in every place that may have one."""
     authority = f"someone:{QUOTED}@127.0.0.1:{port}"
     shared = {"interval": 0.3, "headers": {"X-Api-Key": SECRET, "Cookie": f"session={SECRET}"}}
     return [
@@ -70,7 +70,9 @@ async def test_a_site_that_sends_secrets_back(tmp_path: Path, log_format: str) -
     events = [json.loads(line) for line in told]
     assert [events[0]["event"], events[-1]["event"]] == ["started", "stopped"]
     reasons = {event["reason"] for event in events if event["event"] == "failure"}
-    assert {"status", "connect"} <= reasons <= {"status", "connect", "timeout", "local"}, reasons  # as machines may be
+    assert {"status", "connect"} <= reasons <= {"status", "connect", "timeout", "local"}, (
+        reasons
+    )  # as host names may be
     of_checks = {"failure", "up", "down", "unknown"}
     assert all(list(event)[:2] == ["time", "level"] or event["event"] in of_checks for event in events)
     [up, *_] = [event for event in events if event["event"] == "up"]

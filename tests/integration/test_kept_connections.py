@@ -1,8 +1,8 @@
-"""A connection that is kept alive is used again, and never brings what belongs to another check."""
+"""A kept connection is used again, and never delivers what belongs to another check."""
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,28 +35,28 @@ WAYS = ["plain", "TLS", "HTTP/2"]
 
 
 class Place:
-    """A site, and a probe of it, over one of the ways."""
+    """A site and a probe of it, over one protocol."""
 
     def __init__(self, way: str, certificates: Certificates) -> None:
         self._way = way
         self._certificates = certificates
 
     def site(self, answer: Callable[[Asked], Answer] = lambda _: GOOD) -> AbstractAsyncContextManager[Site]:
-        """Serve."""
+        """Serve the site."""
         if self._way == "plain":
             return open_site(answer)
         protocols = ["h2"] if self._way == "HTTP/2" else ["http/1.1"]
         return open_site(answer, Encryption(self._certificates.good_context(*protocols)))
 
     def probe(self, site: Site, *, keep_alive: bool = True) -> AbstractAsyncContextManager[Probe]:
-        """Make what asks."""
+        """Open the probe."""
         connecting = Connecting(keep_alive=keep_alive, tls=TlsOptions(ca_file=self._certificates.ca_file))
         return probing(site.url if self._way == "plain" else site.https_url, connecting=connecting)
 
 
 @pytest.fixture(params=WAYS)
 def place(request: pytest.FixtureRequest, certificates: Certificates) -> Place:
-    """Each way in turn."""
+    """Yield each protocol in turn."""
     return Place(request.param, certificates)
 
 
@@ -83,7 +83,7 @@ async def test_the_phases_of_a_check_are_its_own(place: Place) -> None:
         began = trio.current_time()
         phases = (await probe.fetch()).phases
         took_seconds = trio.current_time() - began
-    assert sum(seconds or 0 for seconds in astuple(phases)) <= took_seconds
+    assert sum(seconds or 0 for seconds in phases) <= took_seconds
 
 
 async def test_peer_and_certificates_are_known_of_a_kept_connection(place: Place) -> None:
@@ -108,7 +108,7 @@ async def test_a_connection_that_the_server_ended_meanwhile_is_replaced(place: P
 
 
 async def test_a_connection_that_ends_under_the_request_is_replaced(certificates: Certificates) -> None:
-    # The server closes without an answer what it had kept, in the moment in which the request is on its way.
+    # The server closes a kept connection without an answer, in the moment when the request is on its way.
     place = Place("plain", certificates)
     taken: list[Asked] = []
     async with place.site() as site, place.probe(site) as probe:
@@ -128,7 +128,7 @@ async def test_a_connection_that_ends_under_the_request_is_replaced(certificates
 
 @dataclass
 class Silence:
-    """Answers on the first connection after `gate`, and on others at once, which `opens` the gate where it says so."""
+    """Answers on the first connection after `gate`, and on others at once, which `opens` the gate if set."""
 
     gate: trio.Event = field(default_factory=trio.Event)
     is_asked: trio.Event = field(default_factory=trio.Event)
@@ -146,7 +146,7 @@ class Silence:
 
 
 async def half_later(probe: Probe, silence: Silence, clock: trio.testing.MockClock) -> Exchange:
-    """Ask, and let more than half of the time pass once the site has been asked."""
+    """Send a request, and let more than half of the time pass once the site has got it."""
 
     async def pass_time() -> None:
         await silence.is_asked.wait()
@@ -246,7 +246,7 @@ async def test_a_kept_connection_is_closed_with_its_probe(place: Place) -> None:
         async with place.probe(site) as probe:
             await probe.fetch()
         await site.until_left()
-        exchange = await probe.fetch()  # and the probe can still be asked
+        exchange = await probe.fetch()  # and the probe can still be used
         assert exchange.fault is None
         probe.close()
         await site.until_left()
@@ -271,7 +271,7 @@ async def test_what_follows_a_response_is_no_answer(way: str, behind: bytes, cer
 
 
 async def test_a_connection_with_more_than_the_response_is_not_kept(certificates: Certificates) -> None:
-    # RFC 9112, section 9.3: what comes unasked must not be taken for a response, and the connection should be closed.
+    # RFC 9112, section 9.3: unrequested data must not be taken for a response, and the connection should be closed.
     place = Place("plain", certificates)
     poison = Answer(behind=b"HTTP/1.1 503 Poisoned\r\nContent-Length: 8\r\n\r\npoisoned")
     async with place.site(lambda _: poison) as site, place.probe(site) as probe:

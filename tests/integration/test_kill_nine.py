@@ -1,4 +1,4 @@
-"""The daemon is killed again and again, while its database comes and goes: nothing that a check concluded is lost.
+"""The daemon is killed again and again, while its database comes and goes: no conclusion of a check is lost.
 
 A run has eight kills; `THOROUGH=1` in the environment makes them fifty.
 """
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 SEED = 20_261_124
 ROUNDS = rounds(8, many=50)
-# A start takes about a second on a quiet machine: some kills come before it is over, most at some moment after the
-# first line about a target that is down, since only a known state leaves a gap behind.
+# A start takes about a second on a quiet machine: some kills come during it, most at some moment after the first line
+# about a target that is down, since only a known state leaves a gap behind.
 PART_IN_A_START = 0.2
 MAX_START_SECONDS, MAX_ROUND_SECONDS = 1.2, 1.6
 # Lines have whole milliseconds.
 MOMENT_SECONDS = 0.005
 NAMES = [*(f"failing {n}" for n in range(20)), *(f"fine {n}" for n in range(20)), *(f"changing {n}" for n in range(10))]
 INTERVAL_SECONDS = 0.2
-# So many are told before what came earlier is surely read: a daemon that waits for a processor takes it in any order.
+# After that many reports, earlier results were surely read: a daemon that waits for a processor reads in any order.
 TOLD_SINCE = 20
 REQUESTS_UNTIL_A_CHANGE = 8
 OK, BROKEN = response(), response(status="500 Internal Server Error")
@@ -49,21 +49,21 @@ class Kill:
     """A kill; moments are in seconds since 1970.
 
     Attributes:
-        safe_before: when a check began after which the daemon has told of many more: whatever was over by then was
+        safe_before: the start of a check after which the daemon has reported many more: whatever ended by then was
             read, concluded and written before the last of them.
-        over_at: when the daemon was gone, and the site had seen all that was on its way.
+        over_at: when the daemon was gone, and the site had seen every request.
     """
 
     safe_before: float
     over_at: float
 
     def may_have_cost(self, at: float) -> bool:
-        """Tell whether a check that was over at this moment may have been found in flight."""
+        """Return whether a check that ended at this moment may have been in flight."""
         return self.safe_before - MOMENT_SECONDS <= at <= self.over_at + MOMENT_SECONDS
 
 
 class Site:
-    """Answers, and counts what it has answered, by the target that asked and the time."""
+    """Answers, and counts its answers by target and time."""
 
     def __init__(self) -> None:
         self.answered_at: defaultdict[str, list[float]] = defaultdict(list)
@@ -93,7 +93,7 @@ async def test_kills_lose_nothing(bridge: None, server: OwnServer, tmp_path: Pat
         started_at = await _kill_again_and_again(folder, proxy, server, kills)
         length_before = len((tmp_path / "stderr.log").read_text())
         async with folder.daemon() as daemon, open_database(server.url) as database:
-            # Whoever reads no signals yet is killed by them; and no daemon before may have had the time to make tables.
+            # A process without its handlers is killed by signals; and earlier daemons may not have had time for tables.
             for word in (" started ", "database connected"):
                 await daemon.until(lambda word=word: word in daemon.log.read_text()[length_before:])  # type: ignore[misc]
             await _drained(daemon, database)
@@ -144,20 +144,20 @@ async def _kill_again_and_again(folder: Folder, proxy: Proxy, server: OwnServer,
 
 
 def _said_since(begin: int, log: Path) -> bytes:
-    """Read what a log has beyond so many bytes."""
+    """Return the rest of a log after that many bytes."""
     with log.open("rb") as file:
         file.seek(begin)
         return file.read()
 
 
 def _told_at(said: str) -> list[float]:
-    """Return when the checks began whose failures were told as safe, in order, in seconds since 1970."""
+    """Return when the checks with failures reported as safe started, in order, in seconds since 1970."""
     lines = [line for line in said.splitlines() if told_ids(line)]
     return sorted(datetime.fromisoformat(line.split(" ", 1)[0]).timestamp() for line in lines)
 
 
 async def _upset(proxy: Proxy, server: OwnServer, outages: random.Random, over: trio.Event) -> None:
-    """Let the database come and go until it is over, and leave it there."""
+    """Let the database come and go until the end, and leave it running."""
     while not over.is_set():
         await trio.sleep(outages.uniform(0.1, 1.5))
         kind, seconds = outages.choice(("refused", "black hole", "fast", "immediate")), outages.uniform(0.1, 1.5)
@@ -175,7 +175,7 @@ async def _upset(proxy: Proxy, server: OwnServer, outages: random.Random, over: 
 
 
 async def _drained(daemon: Daemon, database: Database) -> None:
-    """Wait until all is stored of which the lines told so far."""
+    """Wait until everything that the lines have reported is stored."""
     waiting = set(told_ids(daemon.log.read_text()))
     assert len(waiting) > ROUNDS, "hardly anything was checked"
     with trio.fail_after(120):
@@ -191,18 +191,18 @@ async def _failures_are_there_once(database: Database, said: str) -> None:
     rows = [str(row["id"]) for row in await database.fetch("SELECT id FROM failures")]
     assert len(rows) == len(set(rows)), "stored twice"
     assert set(told) <= set(rows)
-    # What was safe, and not told any more: what one kill finds in flight.
+    # What was safe but not reported: what was in flight at one kill.
     assert len(rows) - len(told) < ROUNDS * len(NAMES)
 
 
 async def _failures_are_measured(database: Database, measured: Counter[tuple[str, str]]) -> None:
-    """A failure and what it adds to its minute are written together, or not at all."""
+    """A failure and its addition to its minute are written together, or not at all."""
     failed = await failed_in(database)
     assert failed == Counter({key: count for key, count in measured.items() if key[1] not in ("up", "degraded")})
 
 
 def _nothing_is_invented_and_nothing_missing(site: Site, measured: Counter[tuple[str, str]], kills: list[Kill]) -> None:
-    """What the site has answered is what was concluded, but for what a kill found in flight."""
+    """The site's answers are the conclusions, except for those in flight at a kill."""
     checks = Counter[str]()
     for (name, result), count in measured.items():
         checks[name] += count if result in ("up", "status") else 0
@@ -214,7 +214,7 @@ def _nothing_is_invented_and_nothing_missing(site: Site, measured: Counter[tuple
 
 
 def _successes_are_measured(log: str, measured: Counter[tuple[str, str]], kills: list[Kill]) -> None:
-    """A line of monitor.log waits for no outbox: it may be ahead of it by what a kill finds in flight, and no more."""
+    """A line of monitor.log does not wait for the outbox: it may be ahead by what a kill finds in flight."""
     ended_at = [(name, at.timestamp()) for name, at in successes_in(log)]
     safe = Counter(name for name, at in ended_at if not any(kill.may_have_cost(at) for kill in kills))
     missing = {name: count - measured[name, "up"] for name, count in safe.items() if count > measured[name, "up"]}
@@ -241,6 +241,6 @@ async def _flips_make_sense(database: Database, started_at: list[datetime], told
     }
     gaps = [flip for flip in flips["failing 0"] if flip["detail"] == "the monitor was not running"]
     assert len(gaps) > ROUNDS // 2
-    for gap in gaps:  # is one in which nobody looked
+    for gap in gaps:  # is one without checks
         first, last = gap["at"].timestamp(), gap["confirmed_at"].timestamp() - MOMENT_SECONDS
         assert not any(first < at < last for at in told_at)

@@ -1,4 +1,4 @@
-"""The fuzzing proxy of asyncpg's own tests between the outbox and PostgreSQL: rows come once, and in their order."""
+"""The fuzzing proxy of asyncpg's own tests between the outbox and PostgreSQL: rows arrive once, and in order."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ CUTS = 6
 LOSSES = 3
 COMMAND_SECONDS = 1.0
 LIMIT_SECONDS = 60.0
-# Longer than a command may take, with what the drain waits for before it; a batch begins within the delay.
+# Longer than a command may take, with the drain's waits before it; a batch starts within the delay.
 LOSS_SECONDS, MAX_DELAY_SECONDS = COMMAND_SECONDS + 0.6, 0.3
 SLOW_BYTES, SLOW_SECONDS = 2048, 0.001
 
 
 class CutAnywhere(Connection):
-    """Is cut off after a random number of bytes in one direction, so long as there are cuts left."""
+    """Is cut after a random number of bytes in one direction, as long as there are cuts left."""
 
     left = CUTS
     moments = random.Random(SEED)
@@ -68,7 +68,7 @@ class CutAnywhere(Connection):
 
 
 class Slow(Connection):
-    """Has a narrow line."""
+    """Has a slow line."""
 
     async def _read(self, sock: Any, n: int) -> Any:
         await asyncio.sleep(SLOW_SECONDS)
@@ -95,8 +95,8 @@ async def test_a_connection_that_loses_what_it_should_carry(test_db: Database, d
 async def _fill_and_drain(
     database: Database, url: str, folder: Path, kind: type[Connection], losses: int = 0
 ) -> list[EventDict]:
-    """Put a history into the outbox while it is drained over a bad line; return what was logged."""
-    # What the server itself says of the order in which rows come.
+    """Insert a history into the outbox while it is drained over a bad line; return what was logged."""
+    # The order of rows as the server itself knows it.
     await database.execute_query("ALTER TABLE failures ADD COLUMN arrived bigserial")
     disk = OutboxThread(Outbox(folder / "outbox.sqlite"))
     moments = random.Random(SEED)
@@ -113,12 +113,12 @@ async def _fill_and_drain(
                     ready.set()
                     nursery.start_soon(drain.run, ready)
                     for number in range(ROUNDS):
-                        # What is lost while the tables are looked after is waited for as long as that may take.
+                        # A loss during the upkeep of the tables is waited for as long as the upkeep may take.
                         await _until(lambda: drain.is_up)
                         await disk.run(partial(_append, number=number))
                         drain.wake()
                         if number < losses:
-                            # Before the batch is on its way, for the first; then at some moment of it.
+                            # Before the batch is sent, for the first; then at some moment of it.
                             await trio.sleep(moments.uniform(0, MAX_DELAY_SECONDS) if number else 0)
                             fuzzing.trigger_connectivity_loss()
                             if number:
@@ -127,7 +127,7 @@ async def _fill_and_drain(
                                 await _until(lambda: not drain.is_up)
                             fuzzing.restore_connectivity()
                     await _until(lambda: not disk.outbox.rows)
-                    # Cut off, it would ask the server to cancel, by a connection that the ending proxy leaves open.
+                    # A cut one would ask the server to cancel, over a connection that the ending proxy leaves open.
                     drain.close()
     await disk.run(Outbox.close)
     await _everything_came_once_and_in_order(database)
@@ -135,7 +135,7 @@ async def _fill_and_drain(
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    """Wait for something to come true; a server and a thread set no event."""
+    """Wait for a condition; a server and a thread set no event."""
     with trio.fail_after(LIMIT_SECONDS):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Where the targets of other replicas stand, on the board of this one."""
+"""The states of other replicas' targets, on the board of this one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.doubles import a_failure
+import pytest
+
+from tests.doubles import a_failure, a_target
+from tests.pipeline import open_pipeline
 from watcher.cluster.others import Others
 from watcher.model.conclusion import Conclusion
-from watcher.model.state import Standing, State
+from watcher.model.state import Flip, Standing, State
 from watcher.postgres.queries.states_of_others import PAGE_ROWS
 from watcher.recording.board import Board
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from watcher.postgres.db import Database
 
 ME, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -53,7 +58,7 @@ async def test_the_board_has_what_others_watch_and_its_own_as_checks_tell(test_d
     epoch = 2
     await others.look()
     assert board.is_elsewhere("theirs")
-    board.put(Conclusion(a_failure("theirs")))  # of a check that was still under way
+    board.put(Conclusion(a_failure("theirs")))  # from a check that was still running
     assert board.newest_of("theirs") is None
     epoch = None  # type: ignore[assignment]
     await others.look()
@@ -76,6 +81,21 @@ async def test_as_many_as_others_watch_are_on_the_board_and_those_that_nobody_wa
     epoch = 2
     await others.look()
     assert [one.target for one in board] == ["site 7"]
+
+
+@pytest.mark.parametrize("late_seconds", [0, 30])
+async def test_what_is_stored_late_is_seen_at_once(late_seconds: int, test_db: Database, tmp_path: Path) -> None:
+    """As by a check that times out after half a minute: its flip is dated to when it began."""
+    board, now = Board(), datetime.now(UTC)
+    others = Others(test_db, "default", ME, board, lambda: 1)
+    with open_pipeline(tmp_path, test_db, a_target("theirs")) as pipeline:
+        for number, state in enumerate((State.UP, State.DOWN)):
+            at = now - timedelta(seconds=0 if number == 0 else late_seconds)
+            flip = Flip("theirs", "default", at, at, state, State.PENDING, number=number + 1)
+            await pipeline.put(flips=[flip])
+            await pipeline.drain_all()
+            await others.look()
+            assert board.standing_of("theirs") == Standing(state, at, state)
 
 
 async def _stand(

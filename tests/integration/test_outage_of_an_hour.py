@@ -1,4 +1,4 @@
-"""An hour's failures and rollups wait in the outbox and come to PostgreSQL: all of it, in order, in little memory."""
+"""An hour's failures and rollups wait in the outbox and reach PostgreSQL: all of them, in order, in little memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SECONDS = 3600
 FAILURES_A_SECOND = 10
-# What is written at once, by a clock of its own.
+# Written at once, by its own clock.
 WRITTEN_SECONDS = 20
 TARGETS = 100
 MAX_GROWTH_BYTES = 50_000_000
@@ -37,7 +37,7 @@ DRAIN_SECONDS = 600.0
 
 
 class Noting(TableStore):
-    """A store that notes which entries it took, in their order, and how much memory the process had."""
+    """A store that records its entries in order, and the memory of the process."""
 
     def __init__(self, database: Database, registration: Registration) -> None:
         super().__init__(database, registration)

@@ -1,4 +1,4 @@
-"""The database fails in every way that it knows, while checks fail: they go on, memory is bounded, nothing is lost.
+"""The database fails in every way, while checks fail: they continue, memory is bounded, nothing is lost.
 
 `THOROUGH=1` in the environment makes the outages longer.
 """
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = ["restart", "crash", "stop", "black hole", "read-only", "password", "full disk"]
-BRIEF = {"restart", "crash"}  # over by themselves
+BRIEF = {"restart", "crash"}  # these end by themselves
 FAILURES_OF_AN_OUTAGE = rounds(60, many=150)
 FAILING = 10
 INTERVAL_SECONDS = 0.1
 MAX_GROWTH_BYTES = 50_000_000
-# Of a machine that has time for a daemon: how long it may stand still, and for what part of the time it may let wait.
+# On a machine with time for a daemon: how long it may pause, and which part of the time it may delay.
 MAX_STALL_SECONDS, MAX_WAITING_PART = 0.5, 0.2
 
 _FILL = """
@@ -75,7 +75,7 @@ async def test_an_outage_holds_up_no_check_and_loses_nothing(
             await _go_on(daemon, folder)
             memory_bytes = psutil.Process(daemon.process.pid).memory_info().rss
             await _begin(kind, server, operator, proxy)
-            if kind not in BRIEF:  # between two batches, nobody may notice one
+            if kind not in BRIEF:  # between two batches, an outage may pass unnoticed
                 await daemon.until(lambda: daemon.lines("database unavailable"))
             await _go_on(daemon, folder)
             if kind not in BRIEF:
@@ -94,15 +94,15 @@ async def test_an_outage_holds_up_no_check_and_loses_nothing(
         said = [line for line in daemon.lines("database ") if re.search("database (connected|unavailable)", line)]
         changes = ["connected" in line for line in said]
         assert changes == [index % 2 == 0 for index in range(len(said))], f"one line for each change of state: {said}"
-        # A busy machine may keep a commit waiting for longer than a command may take: that is an outage as well.
+        # A busy machine may delay a commit beyond a command's time limit: that is an outage as well.
         assert len(said) == 3 or (kind in BRIEF and len(said) == 1) or is_busy, said
         counts = await _all_is_there(operator, daemon, tmp_path)
-        # Checks wait for no database; what a busy machine lets wait is nobody's fault.
+        # Checks do not wait for a database; delays of a busy machine are not counted.
         assert counts["late_checks"] == 0 or is_busy
 
 
 def _is_over(daemon: Daemon) -> bool:
-    """Tell whether the database has been connected to as often as it was away, and once before."""
+    """Return whether the database was connected to as often as it was down, and once before."""
     return len(daemon.lines("database connected")) == 1 + len(daemon.lines("database unavailable"))
 
 
@@ -115,11 +115,11 @@ async def _go_on(daemon: Daemon, folder: Folder) -> None:
 
 
 async def _all_is_there(database: Database, daemon: Daemon, tmp_path: Path) -> dict[str, int]:
-    """See that nothing is lost, and return what the daemon has counted."""
+    """Assert that nothing is lost, and return the daemon's counts."""
     [stopped] = daemon.lines("stopped")
     counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)(?= |$)", stopped)}
     assert counts["failures_not_stored"] == 0
-    # A stop waits for the database only shortly: what came at last may wait for the next start.
+    # A stop waits for the database only shortly: the last entries may wait for the next start.
     left = left_in(tmp_path / "data")
     assert counts["waiting"] == left.entries.total()
     assert len(told_ids(daemon.log.read_text())) == counts["failures"]
@@ -168,5 +168,5 @@ async def _end(kind: str, server: OwnServer, operator: Database, proxy: Proxy) -
 
 
 async def _run(database: Database, commands: str) -> None:
-    """Run several commands, which only the simple protocol does."""
+    """Run several commands, which only the simple protocol can."""
     await database.operate(lambda connection: connection.execute(commands))

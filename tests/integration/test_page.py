@@ -1,4 +1,4 @@
-"""The daemon as whoever asks it over HTTP finds it: where it says it is, and never in the way of the checks."""
+"""The daemon's page over HTTP: at the address that it logs, and never in the way of the checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def a_url(number: int = 0) -> dict[str, object]:
-    """Configure a target at which nobody answers."""
+    """Configure a target whose port is closed."""
     return {"name": f"site {number}", "address": "http://127.0.0.1:1/", "interval": 0.5}
 
 

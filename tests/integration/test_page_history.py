@@ -1,4 +1,4 @@
-"""What the page shows of the past, from a real PostgreSQL: the numbers are those of `watcher report`."""
+"""The past on the page, from a real PostgreSQL: its numbers are those of `watcher report`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONG_AGO = NOW - 400 * DAY
 
 
 async def put_two_sites(database: Database) -> None:
-    """One that was down for twenty minutes an hour ago, and one that was always up."""
+    """Insert a site that was down for twenty minutes an hour ago, and one that was always up."""
     for name in ("Checkout", "Search"):
         await put_state(database, name)
         await put_flips(database, name, "U", LONG_AGO)

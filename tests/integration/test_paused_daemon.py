@@ -1,4 +1,4 @@
-"""A daemon that stands still blames nobody for it."""
+"""A daemon that was paused does not blame the sites."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.sites import read_request, response, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Longer than the deadline of a check; and that is long enough for a site that has to share its machine.
+# Longer than the deadline of a check, which is long enough for a site that shares its machine.
 PAUSE_SECONDS, TIMEOUT_SECONDS, INTERVAL_SECONDS = 2.5, 1.9, 2
 
 

@@ -1,9 +1,8 @@
-"""Each phase has the time of what happens in it, and none where it does not happen."""
+"""Each phase has the time of what happens in it, and no time if nothing does."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,23 +27,23 @@ if TYPE_CHECKING:
     from tests.hostile.servers import Behaviour
     from watcher.checking.http.exchange import Exchange
 
-# So long one phase is held up. The others take next to nothing, unless the machine is busy, for which there are tries.
+# The delay of one phase. The others take next to nothing, unless the machine is busy, for which there are retries.
 DELAY_SECONDS = 0.2
 CLOCKS_SECONDS = 0.01
 ELSEWHERE_SECONDS = 0.1
-# What Linux lets an acknowledgement wait at least, so that it can go along with data.
+# The shortest time that Linux delays an acknowledgement, so that it can go with data.
 DELAYED_ACK_SECONDS = 0.04
 
 
 def held_up(phases: Phases) -> set[str]:
-    """Name the phases that took as long as the delay, and tell of those that took neither that nor far less."""
-    slow = {name: seconds for name, seconds in asdict(phases).items() if (seconds or 0) >= ELSEWHERE_SECONDS}
+    """Name the phases that took as long as the delay; complain about those that took neither that nor far less."""
+    slow = {name: seconds for name, seconds in phases._asdict().items() if (seconds or 0) >= ELSEWHERE_SECONDS}
     enough_seconds = DELAY_SECONDS - CLOCKS_SECONDS
     return {name if seconds >= enough_seconds else f"{name} for {seconds:.3f} s" for name, seconds in slow.items()}
 
 
 async def asked_until(ask: Callable[[], Awaitable[Exchange]], is_as_expected: Callable[[Exchange], bool]) -> Exchange:
-    """Ask until it is as expected, or a few times; it is for the caller to assert it."""
+    """Check until the result is as expected, or a few times; the caller asserts it."""
     for _ in range(TRIES):
         exchange = await ask()
         if is_as_expected(exchange):
@@ -53,7 +52,7 @@ async def asked_until(ask: Callable[[], Awaitable[Exchange]], is_as_expected: Ca
 
 
 async def assert_held_up(expected: str, address: str, resolver: Resolver | None = None, **changes: Any) -> Exchange:
-    """Ask, see that just this phase was held up, and return the exchange."""
+    """Check, assert that just this phase was delayed, and return the exchange."""
     exchange = await asked_until(
         lambda: fetched(address, resolver, **changes), lambda exchange: held_up(exchange.phases) == {expected}
     )
@@ -63,16 +62,16 @@ async def assert_held_up(expected: str, address: str, resolver: Resolver | None 
 
 def happened(phases: Phases) -> set[str]:
     """Name the phases that have a time."""
-    return {name for name, seconds in asdict(phases).items() if seconds is not None}
+    return {name for name, seconds in phases._asdict().items() if seconds is not None}
 
 
 async def pause(_: Peer) -> None:
-    """Hold things up."""
+    """Delay something."""
     await trio.sleep(DELAY_SECONDS)
 
 
 def slow_lookup(host: str, port: int, **_: Any) -> list[Any]:
-    """Look a name up in a thread, with time."""
+    """Look a name up in a thread, with a delay."""
     time.sleep(DELAY_SECONDS)
     return looking_up({"site.test": "127.0.0.1"})(host, port)
 
@@ -89,7 +88,7 @@ async def test_a_slow_resolver_shows_in_resolve() -> None:
 
 
 async def test_a_slow_connection_shows_in_connect() -> None:
-    # The first address never answers, so that the second one gets its turn after a moment (RFC 8305, section 5).
+    # The first address never answers, so the second one is tried after a moment (RFC 8305, section 5).
     async with open_site() as site, never_accepting() as deaf_port:
 
         def lookup(host: str, port: int, **_: Any) -> list[Any]:
@@ -193,8 +192,8 @@ async def test_a_phase_that_the_deadline_cuts_off_has_the_time_until_then() -> N
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
 @pytest.mark.parametrize("body", [b"", b"x" * 100_000])
 async def test_a_request_waits_for_no_acknowledgement(protocol: str, body: bytes, certificates: Certificates) -> None:
-    # A server of TLS 1.3 need not answer the end of the handshake. Where the request waits until that is acknowledged,
-    # as it does with Nagle's algorithm (RFC 9293, section 3.7.4), the site is blamed for a time that is ours.
+    # A TLS 1.3 server need not answer the end of the handshake. If the request waits until that is acknowledged, as it
+    # does with Nagle's algorithm (RFC 9293, section 3.7.4), the site is blamed for our own delay.
     context = certificates.good_context(protocol)
     context.num_tickets = 0
     sending = Sending("POST" if body else "GET", body=body)
@@ -203,7 +202,7 @@ async def test_a_request_waits_for_no_acknowledgement(protocol: str, body: bytes
         for _ in range(9):
             began, worked = time.perf_counter(), time.thread_time() + waited_for_cpu_seconds()
             exchange = await fetched(site.https_url, connecting=trusting(certificates), sending=sending)
-            # The site works in this thread as well: where the thread does nothing, both wait for the system.
+            # The site runs in this thread as well: when the thread is idle, both wait for the system.
             worked_seconds = time.thread_time() + waited_for_cpu_seconds() - worked
             idle_seconds.append(time.perf_counter() - began - worked_seconds)
             assert exchange.fault is None

@@ -1,4 +1,4 @@
-"""Where private addresses are not allowed, nobody there hears of a check, however the address is written."""
+"""Where private addresses are not allowed, no host there hears of a check, however the address is written."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ SPELLINGS = [
     "[2002:7f00:1::]",
     "127\u30020\u30020\u30021",
 ]
-# These are no addresses to some, and this machine to others.
+# These are not addresses to some, and this machine to others.
 DISPUTED = ["0177.0.0.1", "127.0.0.1.", "localhost.", "\uff11\uff12\uff17.0.0.1", "[::1%25lo]", "[::1%lo]"]
 
 
 class _Elsewhere(Address):
-    """An address of this machine that looks like a public one: how the test reaches a site on the internet."""
+    """An address of this machine that looks public: how the test reaches a site on the internet."""
 
     __slots__ = ()
 
@@ -76,7 +76,7 @@ class Names(Resolver):
 
 @asynccontextmanager
 async def untouched_port() -> AsyncIterator[int]:
-    """Listen on all addresses of this machine; the block must end without anybody having connected."""
+    """Listen on all addresses of this machine; assert that nothing has connected."""
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     with socket.create_server(("", 0), family=family, dualstack_ipv6=both) as listener:
@@ -87,7 +87,7 @@ async def untouched_port() -> AsyncIterator[int]:
 
 
 def assert_blocked(exchange: Exchange) -> None:
-    """See that a check was refused, and why."""
+    """Assert that a check was refused, and why."""
     assert exchange.fault is not None
     assert exchange.fault.reason == Reason.BLOCKED
     assert "not a public address" in exchange.fault.detail
@@ -103,7 +103,7 @@ async def test_every_spelling_is_refused(scheme: str) -> None:
 
 
 async def see_spelling_refused(address: str) -> None:
-    """See that an address of this machine is refused before anything is sent."""
+    """Assert that an address of this machine is refused before anything is sent."""
     exchange = await fetched(address, Resolver(), connecting=PUBLIC_ONLY)
     assert_blocked(exchange)
     assert (exchange.phases.processing, exchange.phases.tls) == (None, None)
@@ -167,7 +167,7 @@ async def test_what_may_be_an_address_is_not_reached_either() -> None:
 
 
 async def led_to(host: str, port: int, site: Site) -> Exchange:
-    """Ask a public site that leads to a host of this machine."""
+    """Check a public site that redirects to a host of this machine."""
     site.answer = lambda _: redirect(f"http://{host}:{port}/".encode().decode("latin-1"))
     return await fetched(f"http://public.test:{site.port}/", Names(), connecting=PUBLIC_ONLY)
 
@@ -179,7 +179,7 @@ async def test_a_public_site_leads_to_itself_and_other_public_ones() -> None:
 
 
 async def test_a_name_that_changes_on_the_way_is_refused() -> None:
-    # DNS rebinding: the answer that was looked at must be the one that is connected to, each time anew.
+    # DNS rebinding: the address that was approved must be the one that is connected to, each time anew.
     class Rebinding(Resolver):
         asked = 0
 

@@ -1,4 +1,4 @@
-"""Checks through proxies; nobody's credentials reach another."""
+"""Checks through proxies; credentials never reach another host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRET = Sending(authorization="Bearer s3cret")
 
 
 def through(proxy_url: str, address: str, ca_file: str | None = None) -> Target:
-    """Make a target behind a proxy."""
+    """Return a target behind a proxy."""
     connecting = Connecting(proxy_url=proxy_url, tls=TlsOptions(ca_file=ca_file))
     return a_target(address=address, connecting=connecting, sending=SECRET)
 
@@ -38,7 +38,7 @@ def here(host: str, port: int, **_: Any) -> list[Any]:
 
 
 async def answering_at_once(stream: trio.abc.Stream) -> None:
-    """Be no proxy of SOCKS."""
+    """Act as a server that is not a SOCKS proxy."""
     await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 

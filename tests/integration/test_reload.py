@@ -1,4 +1,4 @@
-"""A daemon that takes over what has changed, and leaves alone what has not."""
+"""A daemon that applies changes, and leaves the rest alone."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def a_url(name: str, port: int, **options: Any) -> dict[str, Any]:
 
 
 def moments(folder: Folder, name: str) -> list[float]:
-    """When the checks of a target began, in seconds since 1970, of which the lines have whole milliseconds."""
+    """Return when the checks of a target started, in seconds since 1970, of which the lines have whole milliseconds."""
     return [moment_of(line) for line in folder.successes() if f'target="{name}"' in line]
 
 
 def moment_of(line: str) -> float:
-    """When what a line tells happened, in seconds since 1970."""
+    """Return when the event of a line happened, in seconds since 1970."""
     return datetime.fromisoformat(line.split()[0]).timestamp()
 
 
 async def until_stored(database: Database, target: str, state: str, times: int = 1) -> None:
-    """Wait until the database knows that a target has come to a state, so many times."""
+    """Wait until the database has that many changes of a target to a state."""
     query = "SELECT FROM flips WHERE target = $1 AND state = $2"
     with trio.fail_after(START_SECONDS):
         while len(await database.fetch(query, target, state)) < times:  # noqa: ASYNC110
@@ -60,13 +60,13 @@ async def until_stored(database: Database, target: str, state: str, times: int =
 
 
 def skipped_slots(daemon: Daemon) -> int:
-    """How many slots a daemon that has stopped says that it skipped."""
+    """Return how many slots a stopped daemon reports as skipped."""
     [count] = re.findall(r" skipped_slots=(\d+) ", daemon.lines("stopped")[0])
     return int(count)
 
 
 async def reload(daemon: Daemon, word: str = "reloaded") -> str:
-    """Have the configuration read again, and return what the daemon says of it."""
+    """Reload the configuration, and return the daemon's line about it."""
     before = len(daemon.lines(word))
     daemon.process.send_signal(signal.SIGHUP)
     await daemon.until(lambda: len(daemon.lines(word)) > before)
@@ -91,7 +91,7 @@ async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, 
         status, _ = await daemon.stop()
         assert status == 0
     assert max(moments(folder, "goes")) <= moment_of(line)
-    # The slots of the one that stays are what they were, all of them but those that a busy machine has skipped.
+    # The slots of the one that stays are unchanged, all of them except those that a busy machine has skipped.
     schedule = Schedule.of("stays", 0.5)
     slots = [(moment + 0.001 - schedule.offset_seconds) // 0.5 for moment in moments(folder, "stays")[1:]]
     assert len(set(slots)) == len(slots)
@@ -216,7 +216,7 @@ async def test_a_change_of_a_file_is_enough_unless_that_is_switched_off(folder: 
 
 
 async def test_of_many_targets_none_is_late_while_one_is_changed(tmp_path: Path, proxy: Proxy, site: int) -> None:
-    """Of some thousand, or with `THOROUGH=1` in the environment of ten thousand."""
+    """Some thousand targets, or with `THOROUGH=1` in the environment ten thousand."""
     for number in range(TRIES):
         folder = Folder(tmp_path / f"try {number}")
         folder.path.mkdir()
@@ -227,7 +227,7 @@ async def test_of_many_targets_none_is_late_while_one_is_changed(tmp_path: Path,
 
 
 async def _changed_one_of_many(folder: Folder, proxy: Proxy, site: int) -> str:
-    """Return what the daemon says at its end."""
+    """Return the daemon's lines at its end."""
     urls = [a_url(f"t{number}", site, interval=MANY / CHECKS_A_SECOND) for number in range(MANY)]
     folder.configure(urls[:1], MAX_WORKERS=100, WATCHER_RELOAD="off", **settings_for(proxy))
     config = folder.path / "config.yaml"

@@ -1,4 +1,4 @@
-"""A database that goes back in time, as by a restore, or where a standby takes over that had not got all yet."""
+"""A database that goes back in time, as after a restore, or when a standby without the last rows is promoted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def server(made_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 async def stored(database: Database) -> tuple[int, str, str | None] | None:
-    """How many failures there are, and where the target stands; nothing while the server is away."""
+    """Return the number of failures, and the target's state; nothing while the server is down."""
     query = "SELECT (SELECT count(*) FROM failures) AS failures, state, detail FROM states"
     with suppress(DatabaseUnavailableError):
         for row in await database.fetch(query):
@@ -51,14 +51,14 @@ async def stored(database: Database) -> tuple[int, str, str | None] | None:
 
 
 async def until(database: Database, wanted: tuple[int, str, str | None]) -> None:
-    """Wait for what is stored."""
+    """Wait for stored rows."""
     with trio.fail_after(STORED_SECONDS):
         while await stored(database) != wanted:  # noqa: ASYNC110  # nobody tells of it
             await trio.sleep(0.1)
 
 
 async def until_told(outbox: Outbox) -> None:
-    """Wait until the outbox knows, too: what it has not heard to be stored, it does not miss later."""
+    """Wait until the outbox knows, too: it does not miss what it never learned to be stored."""
     with trio.fail_after(STORED_SECONDS):
         while outbox.rows:  # noqa: ASYNC110  # as before
             await trio.sleep(0.02)
@@ -85,7 +85,7 @@ async def test_what_a_restore_has_lost_is_there_again(
             await until(database, (3, "down", "no answer"))
             await until_told(pipeline.disk.outbox)
             await server.halt(IMMEDIATE)
-            server.data.rename(tmp_path / "lost")  # not deleted: what the server has left running may still write there
+            server.data.rename(tmp_path / "lost")  # not deleted: the server's remaining processes may still write there
             backup.rename(server.data)
             await server.start()
             await until(database, (failures, "down", "no answer"))

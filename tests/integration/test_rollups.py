@@ -1,4 +1,4 @@
-"""Rollups in a real database: any window is answered as from all the checks themselves."""
+"""Rollups in a real database: the answer for any window is the same as from the checks themselves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Checks = dict[datetime, list[Measurement]]
 
 
 def some_checks(seed: int, targets: Iterable[str] = ("a", "b")) -> Checks:
-    """Make up the checks of each minute; some fail, some minutes have none."""
+    """Invent the checks of each minute; some fail, some minutes have none."""
     chance = random.Random(seed)
     checks: Checks = {}
     for target in targets:
@@ -90,7 +90,7 @@ def durations(measurements: list[Measurement], series: int) -> list[int]:
 
 
 def assert_true_of(rollup: Rollup, measurements: list[Measurement]) -> None:
-    """Compare a rollup with what the checks themselves say."""
+    """Compare a rollup with the checks themselves."""
     assert rollup.results == Counter(measurement.result for measurement in measurements)
     for series in range(6):
         values = durations(measurements, series)
@@ -104,7 +104,7 @@ def assert_true_of(rollup: Rollup, measurements: list[Measurement]) -> None:
 
 
 async def assert_answers(database: Database, checks: Checks, since: datetime, until: datetime) -> None:
-    """Compare what a window is answered with what its checks say."""
+    """Compare the answer for a window with its checks."""
     answers = await rollups_between(database, since, until)
     expected = within(checks, since, until)
     assert answers.keys() == expected.keys()
@@ -114,7 +114,7 @@ async def assert_answers(database: Database, checks: Checks, since: datetime, un
 
 
 def assert_same(whole: WholeRollups, answers: dict[TargetPlace, Rollup]) -> None:
-    """Compare what is read of whole checks alone with all that is known."""
+    """Compare a reading of whole checks alone with everything known."""
     assert whole.rollups.keys() == answers.keys()
     for key, rollup in answers.items():
         found, expected = whole.rollups[key], rollup.whole()
@@ -190,7 +190,7 @@ async def test_minutes_that_come_late_are_counted_before_and_after_they_are_merg
 
 
 async def test_hours_that_a_former_version_has_merged_are_read_as_well(test_db: Database) -> None:
-    """Their buckets are in any order, so that those of whole checks cannot be told from the others at a glance."""
+    """Their buckets are in random order, so that those of whole checks are not obvious among the others."""
     checks = some_checks(15, ["a", "b", "c"])
     await insert(test_db, checks)
     await merge(test_db)
@@ -208,7 +208,7 @@ WHERE period_seconds > 60 AND target = 'a'
 
 
 class ParallelDatabase(Database):
-    """A database whose server shares any query with other processes of its own."""
+    """A database whose server splits any query over parallel workers."""
 
     async def operate(self, operation: Callable[[Connection], Awaitable[Any]], *arguments: Any) -> Any:
         async def shared(connection: Connection) -> Any:
@@ -253,7 +253,7 @@ async def test_minutes_whose_transaction_is_open_are_not_missed(test_db: Databas
     async with trio.open_nursery() as nursery:
         writing = Held(test_db, INSERT_ROLLUPS, rows_of(late))
         await nursery.start(writing.run)
-        assert await merge(test_db) == 1  # the hour; it is still marked, for which its day waits
+        assert await merge(test_db) == 1  # the hour; it is still marked, since its day waits
         writing.end()
     await assert_answers(test_db, early | late, BEGIN, BEGIN + HOUR)
     assert await merge(test_db) == 2

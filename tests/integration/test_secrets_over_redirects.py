@@ -1,4 +1,4 @@
-"""What is secret goes to the target's own origin, and nowhere a redirect leads."""
+"""Secrets go to the target's own origin, and nowhere that a redirect leads."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ NAMES = Resolver(looking_up({"first.test": "127.0.0.1", "other.test": "127.0.0.1
 
 
 def at_start(location: str, status: int = 302) -> Callable[[Asked], Answer]:
-    """Redirect from `/start`, and answer well elsewhere."""
+    """Redirect from `/start`, and answer with success elsewhere."""
     return lambda asked: redirect(location, status) if asked.target == "/start" else GOOD
 
 
 def assert_nothing_secret(asked: Asked) -> None:
-    """See that a request has nothing but what anybody may know."""
+    """Assert that a request has only public data."""
     assert SECRET not in repr(asked)
     assert {name.lower() for name, _ in asked.headers} <= {
         "host", "accept", "accept-encoding", "accept-language", "user-agent", "connection", "cache-control",
@@ -48,13 +48,13 @@ def assert_nothing_secret(asked: Asked) -> None:
 
 
 def assert_all_secrets(asked: Asked) -> None:
-    """See that a request has what the target is configured with."""
+    """Assert that a request has the target's configured secrets."""
     assert asked.header("authorization") == f"Bearer {SECRET}"
     assert (asked.header("x-api-key"), asked.header("cookie")) == (SECRET, f"session={SECRET}")
 
 
 async def fetched_here(address: str, sending: Sending = SENDING) -> Exchange:
-    """Ask an address, where names of tests are known; the exchange must be good."""
+    """Check an address, with the names of the tests; the exchange must succeed."""
     exchange = await fetched(address, NAMES, sending=sending)
     assert exchange.fault is None
     return exchange
@@ -98,7 +98,7 @@ async def test_another_scheme_gets_none(schemes: tuple[str, str], certificates: 
 
 
 async def test_who_has_left_does_not_come_back_with_them() -> None:
-    # What leads back is chosen by another origin, and could be a page that repeats what it is sent.
+    # Another origin chose the address that leads back; it could be a page that repeats its request.
     async with open_site() as site, open_site(lambda _: redirect(f"{site.url}end")) as other:
         site.answer = at_start(other.url)
         await fetched_here(f"{site.url}start")
@@ -175,7 +175,7 @@ async def test_cookies_go_where_they_belong() -> None:
 
 
 async def test_cookies_of_ones_own_and_the_sites_are_both_sent() -> None:
-    """As a login needs that takes whoever has an invitation."""
+    """As a login with an invitation needs it."""
     login = redirect("/", headers=(("Set-Cookie", "session=new; Path=/"),))
     async with open_site() as site:
         site.answer = lambda asked: GOOD if "session=new" in (asked.header("cookie") or "") else login
@@ -195,7 +195,7 @@ async def test_cookies_are_not_remembered_by_the_next_check() -> None:
 
 @asynccontextmanager
 async def site_that_knows_its_clients(certificates: Certificates) -> AsyncIterator[Site]:
-    """Serve who shows a certificate of the authority of the tests."""
+    """Serve clients with a certificate of the authority of the tests."""
     context = certificates.good_context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(certificates.ca_file)
@@ -205,7 +205,7 @@ async def site_that_knows_its_clients(certificates: Certificates) -> AsyncIterat
 
 @pytest.fixture
 def of_a_client(certificates: Certificates, tmp_path: Path) -> Connecting:
-    """Options of a client that has a certificate."""
+    """Return the options of a client with a certificate."""
     client = issue(certificates.root, "client", ["client.test"])
     file = tmp_path / "client.pem"
     key = client.key.private_bytes(

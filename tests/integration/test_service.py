@@ -1,4 +1,4 @@
-"""The daemon as systemd runs it: what it tells at its start and end, at a reload, and all the time between."""
+"""The daemon as systemd runs it: its messages at the start, the end and a reload, and in between."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WATCHDOG_SECONDS = 0.4
-# A new server is made, which takes seconds on a quiet machine.
+# A new server is created, which takes seconds on a quiet machine.
 EMBEDDED_START_SECONDS = 150
 
 
 class Supervisor:
-    """Listens as systemd does, and keeps what it heard."""
+    """Listens as systemd does, and records the messages."""
 
     def __init__(self, listening: trio.socket.SocketType) -> None:
         self.heard: list[str] = []
@@ -36,7 +36,7 @@ class Supervisor:
             self.heard.extend((await self._listening.recv(4096)).decode().split("\n"))
 
     def words(self) -> list[str]:
-        """Return what was heard, but for the watchdog and the text of the moment."""
+        """Return the messages, without the watchdog's and the text of the moment."""
         return [line for line in self.heard if line.endswith("=1") and line != "WATCHDOG=1"]
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -76,7 +76,7 @@ async def test_the_supervisor_hears_of_start_reload_and_end(tmp_path: Path) -> N
         daemon.process.send_signal(signal.SIGHUP)
         await supervisor.until(lambda: supervisor.words().count("READY=1") == 2)
         assert supervisor.words() == ["READY=1", "RELOADING=1", "READY=1"]
-        with (folder.path / "config.yaml").open("a") as config:  # in one go: a file cut short would be read as well
+        with (folder.path / "config.yaml").open("a") as config:  # in one step: a truncated file would be read as well
             config.write("urlss: 3\n")
         await supervisor.until(lambda: supervisor.words().count("READY=1") == 3)
         await daemon.until(lambda: daemon.lines("did you mean urls"))
@@ -91,7 +91,7 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(tmp_path: Path) -> Non
         await supervisor.until(lambda: "WATCHDOG=1" in supervisor.heard)
         daemon.process.send_signal(signal.SIGSTOP)
         await supervisor.until(lambda: psutil.Process(daemon.process.pid).status() == psutil.STATUS_STOPPED)
-        await trio.testing.wait_all_tasks_blocked(0.05)  # until what was on its way is here
+        await trio.testing.wait_all_tasks_blocked(0.05)  # until the pending messages are here
         before = len(supervisor.heard)
         await trio.sleep(3 * WATCHDOG_SECONDS)
         assert len(supervisor.heard) == before

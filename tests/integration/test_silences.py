@@ -1,4 +1,4 @@
-"""`watcher silence` and `watcher ack`, as a user runs them, on their way to a daemon and to a real PostgreSQL."""
+"""`watcher silence` and `watcher ack`, as a user runs them, through to a daemon and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, db_config: str, commands: Commands) -> Folder:
 
 @asynccontextmanager
 async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Silences, Pipeline]]:
-    """Do in a data folder what a daemon does there for silences."""
+    """Act on a data folder as a daemon does for silences."""
     data_dir, silences, up = folder.path / "data", Silences(), trio.Event()
     up.set()
     with open_pipeline(data_dir, database) as pipeline:
@@ -68,14 +68,14 @@ async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Sil
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that happens in tasks that set no event for it."""
+    """Wait for a condition in tasks that set no event for it."""
     with trio.fail_after(30):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
 
 
 async def listed(folder: Folder) -> list[dict[str, Any]]:
-    """Return what the command lists, as a program reads it."""
+    """Return the command's list, as a program reads it."""
     found: list[dict[str, Any]] = json.loads(await said(folder, "silence", "--list", "--json"))
     return found
 
@@ -113,7 +113,7 @@ async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Data
     assert told.startswith("the group shop: no notifications until 2")
     assert "stored in the database, where daemons read it within seconds" in told
     await put_state(test_db, "Checkout", "down")
-    await put_flips(test_db, "Checkout", "UD?", datetime.now(UTC) - HOUR)  # the daemon was started anew meanwhile
+    await put_flips(test_db, "Checkout", "UD?", datetime.now(UTC) - HOUR)  # the daemon was restarted meanwhile
     assert "where daemons read it within seconds" in await said(folder, "ack", "Checkout")
     await put_state(test_db, "Search", "unknown")
     await put_flips(test_db, "Search", "U?", datetime.now(UTC) - HOUR)
@@ -128,7 +128,7 @@ async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Data
         assert pipeline.outbox.rows == 0, "the database is not told what it has told"
         now = datetime.now(UTC)
         await write_order(test_db, new_silence(start=now, end=now + HOUR, why="x"))
-        with trio.fail_after(ASK_SECONDS / 3):  # it says so itself
+        with trio.fail_after(ASK_SECONDS / 3):  # its output says so
             await until(lambda: len(silences.silences) == 2)
     await said(folder, "silence", "--end", row["id"])
     assert [one["targets"] for one in await listed(folder)] == [None]
@@ -165,7 +165,7 @@ async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder:
         rows = await test_db.fetch("SELECT id, at FROM acks WHERE target = 'Checkout' ORDER BY at")
         assert [row["id"] for row in rows] == [before.id, during.id]
         assert [row["at"] >= now for row in rows] == [False, True], "it holds for what is open under the new name"
-        # Notified, not asked for. Silences are read before acks, so that a read during the rename has the old ones.
+        # Notified, not polled. Silences are read before acks, so that a read during the rename has the old ones.
         with trio.fail_after(ASK_SECONDS / 3):
             await until(lambda: silences.acks)
             await until(lambda: [one.targets for one in silences.silences] == [frozenset({"Checkout"})])

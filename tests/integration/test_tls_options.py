@@ -1,4 +1,4 @@
-"""TLS as a target wants it, and what its certificates say."""
+"""TLS as a target configures it, and its certificates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def certificates(tmp_path: Path) -> Certificates:
 
 
 def encrypted(address: str, certificates: Certificates, *, resolve_to: str | None = None, **tls: Any) -> Target:
-    """Make a target with options of TLS."""
+    """Return a target with TLS options."""
     options = replace(TlsOptions(ca_file=certificates.ca_file), **tls)
     return a_target(address=address, connecting=Connecting(resolve_to=resolve_to, tls=options))
 
@@ -49,7 +49,7 @@ def written(issued: Issued, folder: Path) -> Path:
 
 
 def by(site: Site) -> Behaviour:
-    """Let a site serve where alerts of TLS reach the client, as they do from real servers."""
+    """Run a site whose TLS alerts reach the client, as those of real servers do."""
 
     async def behave(peer: Peer) -> None:
         await site.behave(peer.stream)
@@ -106,7 +106,7 @@ async def test_a_client_has_to_show_its_certificate(certificates: Certificates, 
 async def test_a_client_shows_its_certificate_when_it_is_asked_later(
     certificates: Certificates, tmp_path: Path
 ) -> None:
-    """As Apache asks for one location; RFC 8446, section 4.6.2."""
+    """As Apache requests for one location; RFC 8446, section 4.6.2."""
     pem = written(issue(certificates.root, "client", ["client.example"]), tmp_path)
     asking = certificates.good_context()
     asking.verify_mode, asking.post_handshake_auth = ssl.CERT_REQUIRED, True
@@ -169,7 +169,7 @@ async def test_the_earliest_end_of_the_chain_counts(certificates: Certificates) 
 
 
 async def test_what_was_served_needlessly_does_not_count(certificates: Certificates) -> None:
-    """As the cross-signature below DST Root CA X3 that Let's Encrypt served for years."""
+    """As the cross-signature below DST Root CA X3, which Let's Encrypt served for years."""
     old = issue(None, "an old root", ends=TOMORROW)
     crossed = issue(old, "watcher test root", ends=timedelta(days=-1), key=certificates.root.key)
     leaf = issue(certificates.intermediate, "leaf", ["127.0.0.1"], ends=timedelta(days=80))

@@ -1,4 +1,4 @@
-"""Sites behind a proxy; and what is left of a connection, or of a file of certificates, that has gone bad."""
+"""Sites behind a proxy; and what remains of a connection, or a file of certificates, that has gone bad."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROXY_LOGIN = b"proxy-authorization: Basic dTpw"
 
 @asynccontextmanager
 async def open_proxy(scheme: str) -> AsyncIterator[tuple[str, HttpProxy | SocksProxy]]:
-    """Run a proxy that has a name; the value is its URL, and the proxy."""
+    """Run a proxy with a name; yields its URL and the proxy."""
     proxy = HttpProxy() if scheme == "http" else SocksProxy(("u", "p"))
     async with sites.serving(proxy.behave) as port:
         yield f"{scheme}://u:p@proxy.test:{port}", proxy
@@ -46,7 +46,7 @@ async def test_a_kept_tunnel_is_asked_for_once(scheme: str, protocol: str, certi
     body = bytes(200_000)
     async with open_proxy(scheme) as (url, proxy), open_site(lambda _: Answer(body), Encryption(context)) as site:
         tls = TlsOptions(ca_file=certificates.ca_file)
-        # The proxy of these tests looks no names up.
+        # The proxy of these tests does not look up names.
         resolve_to = "127.0.0.1" if scheme == "http" else None
         connecting = Connecting(proxy_url=url, keep_alive=True, resolve_to=resolve_to, tls=tls)
         async with probing(f"https://shop.test:{site.port}/", NAMES, connecting=connecting) as probe:
@@ -119,7 +119,7 @@ async def test_a_server_that_has_gone_leaves_no_certificates_behind(certificates
 async def test_a_file_that_has_gone_bad_is_this_machines_fault(
     option: str, content: bytes, certificates: Certificates, tmp_path: Path
 ) -> None:
-    # Files were tried when the configuration was read; meanwhile somebody has put something else in their place.
+    # Files were checked when the configuration was read; meanwhile somebody has replaced their content.
     file = tmp_path / "bad.pem"
     file.write_bytes(content)
     options: dict[str, Any] = {"ca_file": certificates.ca_file, option: str(file)}

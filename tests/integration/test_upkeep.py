@@ -40,7 +40,7 @@ async def kept(database: Database, now: datetime = NOW, keep_failures: timedelta
 
 
 async def places(database: Database, table: str) -> dict[str, int]:
-    """Count the rows of a table in each of its partitions that has some."""
+    """Count the rows of a table in each of its non-empty partitions."""
     query = f"SELECT tableoid::regclass::text AS place, count(*) AS rows FROM {table} GROUP BY 1"
     return {row["place"]: row["rows"] for row in await database.fetch(query)}
 
@@ -72,7 +72,7 @@ async def test_partitions_are_made_ahead_and_once(test_db: Database) -> None:
 
 
 async def test_what_came_before_its_partition_is_moved_there(test_db: Database) -> None:
-    """The upkeep was away at the end of the year: what came meanwhile is in the default partitions."""
+    """The upkeep did not run at the end of the year: rows since then are in the default partitions."""
     await kept(test_db, datetime(2025, 10, 1, tzinfo=UTC))
     year = datetime(2026, 1, 1, tzinfo=UTC)
     moments = [year - timedelta(microseconds=1), year, year + DAY]
@@ -84,7 +84,7 @@ async def test_what_came_before_its_partition_is_moved_there(test_db: Database) 
     await kept(test_db, year + MINUTE)
     assert await places(test_db, "failures") == {"failures_2025_12": 1, "failures_2026_01": 2}
     assert await places(test_db, "rollups_minutes") == {
-        "rollups_minutes_default": 1,  # of the day before, for which there is no need of one
+        "rollups_minutes_default": 1,  # of the day before, which does not need one
         "rollups_minutes_2026_01_01": 1,
         "rollups_minutes_2026_01_02": 1,
     }
@@ -121,7 +121,7 @@ async def test_retention_drops_just_the_right_ones(test_db: Database) -> None:
 async def test_a_clock_that_is_wrong_or_in_doubt_drops_nothing(
     test_db: Database, ahead: timedelta, may_drop: bool
 ) -> None:
-    """The server's own clock is right, or nobody knows."""
+    """The server's own clock is right, or unknown."""
     now = datetime.now(UTC)
     moments, keep = [now - 70 * DAY, now - DAY], timedelta(days=5)
     await kept(test_db, moments[0])
@@ -167,7 +167,7 @@ async def test_default_partitions_forget_as_the_others_do(test_db: Database) -> 
     assert len(await test_db.failures()) == 3
     [row] = await test_db.fetch("SELECT count(*) AS rows FROM rollups WHERE period_seconds = 60")
     assert row == {"rows": 1}
-    # The hours of those minutes that are no longer kept are there.
+    # The hours of those minutes that are no longer kept exist.
     assert [rollup.checks for rollup in (await rollups_between(test_db, NOW - 30 * DAY, NOW)).values()] == [3]
 
 
@@ -200,7 +200,7 @@ async def test_one_merge_that_fails_does_not_lose_the_others(test_db: Database) 
         await put_minute(test_db, MIDNIGHT + hour * HOUR)
     await put_minute(test_db, MIDNIGHT + 2 * HOUR, part=2)
     poison = "UPDATE rollups SET counts = '{2147483647}', keys = '{7}' WHERE period_seconds = 60 AND began_at = $1"
-    await test_db.fetch(poison, MIDNIGHT + 2 * HOUR)  # their sum is no int
+    await test_db.fetch(poison, MIDNIGHT + 2 * HOUR)  # their sum is not an int
     report = await keep_up(test_db, KEEP_FAILURES, MIDNIGHT + 30 * HOUR)
     assert report.merged == 2
     [failed] = report.failed
@@ -270,8 +270,8 @@ async def test_a_table_that_is_in_use_is_waited_for_only_shortly(test_db: Databa
 
 
 async def test_rows_that_come_while_others_are_moved_are_moved_as_well(test_db: Database) -> None:
-    """Somebody writes into the default partition all the time, as when many checks fail."""
-    await test_db.log_failures([a_failure("before", at=NOW - 30 * DAY)])  # in the partition that is made first
+    """Rows arrive in the default partition all the time, as when many checks fail."""
+    await test_db.log_failures([a_failure("before", at=NOW - 30 * DAY)])  # in the partition that is created first
     slot = "('2025-10-24 15:20Z', gen_random_uuid(), 'meanwhile', '', '', now(), 1, 'status', '', '{}')"
     columns = "scheduled_at, id, target, address, location, started_at, duration_ms, reason, detail, phases_ms"
     waits = "SELECT FROM pg_locks WHERE relation = 'failures_default'::regclass AND NOT granted"
@@ -299,7 +299,7 @@ async def test_while_somebody_reads_the_default_partition_no_row_is_moved_in_vai
         report = await keep_up(test_db, KEEP_FAILURES, NOW)
         [failed] = report.failed
         assert failed.startswith("failures_2026_01: ")
-        # What was deleted and is there again bears the number of who deleted it.
+        # A deleted row that is there again bears the number of the deleting transaction.
         assert await test_db.fetch("SELECT count(*) AS moved FROM failures_default WHERE xmax <> '0'") == [{"moved": 0}]
         reading.end()
     await kept(test_db)

@@ -1,4 +1,4 @@
-"""Servers and proxies that do well, and remember what they saw."""
+"""Working servers and proxies that record their requests."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Site:
 
     Attributes:
         requests: the heads of all requests.
-        connections: how many there were.
+        connections: the number of connections.
     """
 
     def __init__(self) -> None:
-        """Make a site that nobody has asked."""
+        """Prepare a site without requests yet."""
         self.requests: list[bytes] = []
         self.connections = 0
 
     async def behave(self, stream: trio.abc.Stream) -> None:
-        """Answer until the peer leaves."""
+        """Answer until the peer disconnects."""
         self.connections += 1
         while request := await read_request(stream):
             self.requests.append(request)
@@ -48,10 +48,10 @@ class Site:
 
 
 class HttpProxy:
-    """A proxy of HTTP: it answers plain requests itself, and opens tunnels; `requests` has the heads that it saw."""
+    """An HTTP proxy: it answers plain requests itself, and opens tunnels; `requests` has the heads that it received."""
 
     def __init__(self, refusal: bytes = b"") -> None:
-        """Make a proxy that answers everything with the refusal, where there is one."""
+        """Prepare a proxy that answers everything with the refusal, if given."""
         self.requests: list[bytes] = []
         self._refusal = refusal
 
@@ -59,7 +59,7 @@ class HttpProxy:
         """Serve one request."""
         head = await read_request(stream)
         if not head:
-            return  # the client has left
+            return  # the client has disconnected
         self.requests.append(head)
         method, address, _ = head.split(b" ", 2)
         if self._refusal or method != b"CONNECT":
@@ -71,14 +71,14 @@ class HttpProxy:
 
 
 class SocksProxy:
-    """A proxy of SOCKS5 (RFC 1928), with a login where there is one (RFC 1929).
+    """A SOCKS5 proxy (RFC 1928), with a login if given (RFC 1929).
 
     Attributes:
-        asked: host and port of each tunnel; a host that is a name was left to the proxy to resolve.
+        asked: host and port of each tunnel; a host name was left to the proxy to resolve.
     """
 
     def __init__(self, login: tuple[str, str] | None = None, reply: int = 0) -> None:
-        """Make a proxy that gives this reply; 0 is for success."""
+        """Prepare a proxy that gives this reply; 0 means success."""
         self.asked: list[tuple[str, int]] = []
         self._login = login
         self._reply = reply
@@ -138,7 +138,7 @@ async def _tunnel(client: trio.abc.Stream, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def probing(target: Target, lookup: Callable[..., list[Any]] | None = None) -> AsyncIterator[AnyProbe]:
-    """Open what asks a target; names are looked up by `lookup`."""
+    """Open a probe of a target; `lookup` resolves names."""
     async with open_check_context(10, resolver=None if lookup is None else Resolver(lookup)) as context:
         probe = context.probe(target)
         try:
@@ -148,6 +148,6 @@ async def probing(target: Target, lookup: Callable[..., list[Any]] | None = None
 
 
 async def asked(target: Target, lookup: Callable[..., list[Any]] | None = None) -> Exchange:
-    """Ask a target once."""
+    """Check a target once."""
     async with probing(target, lookup) as probe:
         return await probe.fetch()

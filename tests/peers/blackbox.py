@@ -1,4 +1,4 @@
-"""Debian's blackbox_exporter, asked the same as the checks are."""
+"""Debian's blackbox_exporter, with the same targets as the checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found: success, and the status code of the last response where there was one."""
+    """The result: success, and the status code of the last response if there was one."""
 
     ok: bool
     status_code: int | None
@@ -39,7 +39,7 @@ class Blackbox:
     """A running blackbox_exporter."""
 
     def __init__(self, url: str) -> None:
-        """Note where it listens."""
+        """Remember its address."""
         self._url = url
 
     async def probe(self, case: Case, address: str) -> Verdict:

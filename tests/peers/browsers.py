@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-# What takes longer has failed; a page that is not live fetches itself anew after 30 seconds.
+# Longer means failure; a page that is not live reloads itself after 30 seconds.
 WAIT_MS = 15_000
 
 
 async def in_browser(look: Callable[[Browser], None]) -> None:
-    """Start a browser, and look at pages with it in a thread of its own, which may call trio back.
+    """Start a browser, and look at pages with it in its own thread, which may call trio back.
 
     Args:
-        look: does so; all that it opens is closed after it.
+        look: runs there; everything that it opens is closed afterwards.
     """
 
     def run() -> None:
         expect.set_options(timeout=WAIT_MS)
-        # Of this thread alone: Playwright has a loop of its own there, which may not be one of trio-asyncio.
+        # Of this thread alone: Playwright has its own loop there, which may not be one of trio-asyncio.
         asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
         try:
             with sync_playwright() as playwright:
@@ -42,7 +42,7 @@ async def in_browser(look: Callable[[Browser], None]) -> None:
         finally:
             asyncio.set_event_loop_policy(None)
 
-    # In a context of its own, it does not see the loop of the bridge to the database.
+    # In its own context, it does not see the loop of the bridge to the database.
     await trio.to_thread.run_sync(lambda: Context().run(run))
 
 
@@ -57,16 +57,16 @@ def a_page(
     zone: str = "Asia/Kolkata",
     complains: Callable[[str], bool] = lambda _text: True,
 ) -> Iterator[Page]:
-    """Open a page as one reader's browser does, for the time of a block; nothing may be wrong on its console.
+    """Open a page as a reader's browser does, while the block runs; its console must not report an error.
 
     Args:
-        browser: runs it.
-        url: of the page.
-        width: of the window, in pixels.
+        browser: the browser to use.
+        url: the page's address.
+        width: the width of the window, in pixels.
         dark: whether the reader's system is dark.
         scripts: whether the reader's browser runs scripts.
-        zone: in which the reader lives.
-        complains: tells of an error on the console whether it counts.
+        zone: the reader's time zone.
+        complains: returns whether an error on the console counts.
     """
     context = browser.new_context(
         viewport={"width": width, "height": 900},

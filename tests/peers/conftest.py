@@ -1,8 +1,8 @@
-"""What the tests beside foreign programs share."""
+"""Fixtures of the tests with foreign programs."""
 
 from __future__ import annotations
 
-# Fixtures that other suites have, too.
+# Fixtures of other suites as well.
 from tests.hostile.conftest import certificates
 from tests.integration.conftest import folder, proxy
 

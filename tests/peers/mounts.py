@@ -1,4 +1,4 @@
-"""File systems of one's own: a process in a mount namespace that ends with it."""
+"""Private file systems: a process in a mount namespace that ends with it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def unshared(mount: str, command: Sequence[str]) -> list[str]:
-    """Write a command that runs another one where something is mounted; nobody else sees that.
+    """Return a command that runs another one where something is mounted, invisible to other processes.
 
     Args:
-        mount: a line of the shell that mounts.
-        command: the other one.
+        mount: a line of shell that mounts.
+        command: the other command.
     """
     path_of("mount", "mount")
-    # Who is not root has to look like it there.
+    # A user other than root has to look like root there.
     options = ["--mount"] if os.geteuid() == 0 else ["--map-root-user", "--mount"]
     return [path_of("unshare", "util-linux"), *options, "sh", "-c", f'{mount} && exec "$0" "$@"', *command]

@@ -1,4 +1,4 @@
-"""Proxies in front of the page: foreign programs, each with the configuration that stands in `docs/page.md`."""
+"""Proxies in front of the page: foreign programs, each with its configuration from `docs/page.md`."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 SECONDS = 60
 PORT = 8443
 PUBLIC, PRIVATE = "status.example", "www.example"  # the latter has its page at /watcher/
-CERTIFICATE = "client.pem"  # with its key, in the folder above those of the proxies
+CERTIFICATE = "client.pem"  # with its key, in the folder above the folders of the proxies
 _APACHE_MODULES = ("mpm_event", "authz_core", "alias", "headers", "proxy", "proxy_http", "socache_shmcb", "ssl")
 
 
 def own_address(number: int) -> str:
-    """Return an address of this machine's loopback that no other process takes.
+    """Return a loopback address of this machine that no other process uses.
 
     Args:
-        number: which of them, below 16.
+        number: its number, below 16.
     """
     return f"127.{64 + number}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
 
 @dataclass(frozen=True)
 class Client:
-    """A browser, or what pretends to be one.
+    """A browser, or a client that acts as one.
 
     Attributes:
         proxy: the address to connect to.
         context: trusts the proxy.
-        address: its own.
+        address: its own address.
     """
 
     proxy: str
@@ -51,7 +51,7 @@ class Client:
 
     @asynccontextmanager
     async def asking(self, host: str, path: str, *headers: str, method: str = "GET") -> AsyncIterator[trio.SSLStream]:  # type: ignore[type-arg]
-        """Send a request, and give what answers."""
+        """Send a request, and return the response."""
         async with trio.SSLStream(
             await trio.open_tcp_stream(self.proxy, PORT, local_address=self.address),
             self.context,
@@ -64,7 +64,7 @@ class Client:
             yield stream
 
     async def ask(self, host: str, path: str, *headers: str, method: str = "GET") -> tuple[int, str]:
-        """Return the status and all that comes."""
+        """Return the status and the whole response."""
         async with self.asking(host, path, *headers, method=method) as stream:
             received = b""
             async for data in stream:
@@ -72,7 +72,7 @@ class Client:
         return int(received.split(b" ", 2)[1]), received.decode()
 
     async def reaches(self, host: str, path: str) -> bool:
-        """Tell whether something answers well; before a proxy knows its certificate, it may close connections."""
+        """Return whether the server answers with success; a proxy without its certificate may close connections."""
         try:
             return (await self.ask(host, path))[0] == 200
         except (OSError, trio.BrokenResourceError):
@@ -84,10 +84,10 @@ class ProxyProgram:
     """A foreign program.
 
     Attributes:
-        name: of the heading in the document.
-        language: of the block there.
-        whole: makes a whole configuration of that block, for a listening address and a folder.
-        command: runs it, for the file of the configuration, a folder of its own, and the listening address.
+        name: the heading in the document.
+        language: the language of the block there.
+        whole: returns a whole configuration with that block, for a listening address and a folder.
+        command: returns its command, for the file of the configuration, its folder and the listening address.
     """
 
     name: str
@@ -97,7 +97,7 @@ class ProxyProgram:
 
 
 def documented(program: ProxyProgram) -> str:
-    """Return the configuration that stands in the document."""
+    """Return the configuration in the document."""
     text = (PROJECT / "docs" / "page.md").read_text(encoding="utf-8")
     (found,) = re.findall(rf"### {program.name}\n\n```{program.language}\n(.*?)```", text, re.DOTALL)
     return str(found)
@@ -107,13 +107,13 @@ def documented(program: ProxyProgram) -> str:
 async def running_proxy(
     program: ProxyProgram, client: Client, places: Mapping[str, str], folder: Path
 ) -> AsyncIterator[Path]:
-    """Run a proxy until it leads to both places, and give its log.
+    """Run a proxy until it leads to both places, and return its log.
 
     Args:
-        program: which.
-        client: knows where it is to listen.
-        places: what stands in the document instead of what is here: ports and files.
-        folder: of its own.
+        program: the proxy.
+        client: knows its address.
+        places: the document's ports and files, with their values here.
+        folder: its own folder.
     """
     text = documented(program)
     for place, here in places.items():
@@ -138,7 +138,7 @@ def _nginx(text: str, address: str, folder: Path) -> str:
 
 
 def _caddy(text: str, address: str, folder: Path) -> str:
-    # It would get certificates by itself.
+    # It would request certificates by itself.
     tls = f"bind {address}\n tls {folder.parent / CERTIFICATE} {folder.parent / CERTIFICATE}\n"
     sites = re.sub(r"^(\S+\.example) \{\n", rf"\1:{PORT} {{\n {tls}", text, flags=re.MULTILINE)
     return f"{{\n admin off\n auto_https off\n storage file_system {folder}\n}}\n{sites}"

@@ -1,4 +1,4 @@
-"""A cluster of two PostgreSQL servers under Patroni, with Debian's etcd, which decides who of them leads."""
+"""A cluster of two PostgreSQL servers under Patroni, with Debian's etcd, which decides which one leads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REQUIREMENTS = Path(__file__).with_name("patroni.txt")
 PASSWORD = "pw-of-the-cluster"
 NODES = ("one", "two")
-# The least that Patroni takes; a leader that was killed is followed after it.
+# The least that Patroni accepts; after it, a killed leader is replaced.
 TTL_SECONDS = 20
 START_SECONDS, CHANGE_SECONDS = 60.0, 60.0
 
@@ -50,7 +50,7 @@ class Node:
     data: Path
 
     def kill(self) -> None:
-        """Kill Patroni and PostgreSQL, as a machine goes that loses power."""
+        """Kill Patroni and PostgreSQL, as a machine that loses power."""
         self.process.kill()
         self.process.wait()
         postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
@@ -59,13 +59,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that runs."""
+    """A running cluster."""
 
     nodes: tuple[Node, ...]
 
     @property
     def settings(self) -> dict[str, object]:
-        """What POSTGRES_HOST and the like are to be."""
+        """The values of POSTGRES_HOST and the like."""
         return {
             "POSTGRES_HOST": ",".join("127.0.0.1" for _ in self.nodes),
             "POSTGRES_PORT": ",".join(str(node.port) for node in self.nodes),
@@ -77,13 +77,13 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """Where the leader is."""
+        """The address of the leader."""
         hosts, ports = self.settings["POSTGRES_HOST"], self.settings["POSTGRES_PORT"]
         options = f"host={hosts}&port={ports}&sslmode=disable&target_session_attrs=read-write"
         return f"postgresql://postgres:{PASSWORD}@/postgres?{options}"
 
     async def leader(self, other_than: str | None = None) -> Node:
-        """Wait until a node leads and another follows it without lag, or until another leads than before."""
+        """Wait until a node leads and another follows it without lag, or until another node leads than before."""
         with trio.fail_after(CHANGE_SECONDS):
             while True:
                 for node in self.nodes:
@@ -95,7 +95,7 @@ class Cluster:
                 await trio.sleep(0.2)
 
     async def switch_over(self, leader: Node) -> None:
-        """Have the other node lead."""
+        """Make the other node the leader."""
         candidate = next(node.name for node in self.nodes if node is not leader)
         async with httpx.AsyncClient() as client:
             answer = await client.post(
@@ -107,7 +107,7 @@ class Cluster:
 
 
 async def _members(node: Node) -> list[dict[str, Any]]:
-    """Ask a node for the members of the cluster; it may be gone."""
+    """Query a node for the members of the cluster; it may be gone."""
     try:
         async with httpx.AsyncClient() as client:
             answer = await client.get(f"http://127.0.0.1:{node.api_port}/cluster", timeout=2.0)
@@ -119,7 +119,7 @@ async def _members(node: Node) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
-    """Run a cluster in an empty folder for the time of a block."""
+    """Run a cluster in an empty folder while the block runs."""
     binaries = find_binaries()
     patroni = await trio.to_thread.run_sync(_install, folder)
     user = server_os_user(folder, binaries)
@@ -149,7 +149,7 @@ async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
 
 
 def _install(folder: Path) -> Path:
-    """Install Patroni for Debian's Python, and return its program: PostgreSQL, and what starts it, is not for root."""
+    """Install Patroni for Debian's Python, and return its program: PostgreSQL, and its parent, must not be root."""
     folder.chmod(0o755)
     environment = folder / "patroni"
     subprocess.run(["/usr/bin/python3", "-m", "venv", str(environment)], check=True)
@@ -159,9 +159,9 @@ def _install(folder: Path) -> Path:
 
 
 def _held_port(stack: ExitStack) -> int:
-    """Return a port that nobody else is given: bound by a socket that never listens."""
+    """Return a port that no other program gets: a socket that never listens is bound to it."""
     place = stack.enter_context(socket.socket())
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for who is to listen
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for the later listener
     place.bind(("127.0.0.1", 0))
     port: int = place.getsockname()[1]
     return port
@@ -207,7 +207,7 @@ async def _until_it_serves(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def _configuration(name: str, home: Path, binaries: Path, etcd_port: int, port: int, api_port: int) -> dict[str, Any]:
-    """Write the configuration of a node."""
+    """Write a node's configuration."""
     accounts = {"superuser": {"username": "postgres", "password": PASSWORD}}
     accounts["replication"] = {"username": "replicator", "password": PASSWORD}
     dynamic = {"ttl": TTL_SECONDS, "loop_wait": 1, "retry_timeout": 3}

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_SECONDS = 60
-# Of the socket's name; nobody listens there by TCP.
+# Of the socket's name; it does not listen on TCP.
 PORT = 6432
-# Fewer than the daemon has of its own, so that they change hands.
+# Fewer than the daemon's own, so that they change hands.
 SERVER_CONNECTIONS = 2
 
 
 @contextmanager
 def running_pgbouncer(server_url: str, mode: str) -> Iterator[str]:
-    """Run PgBouncer; the value is the URL by which it is reached.
+    """Run PgBouncer; yields its URL.
 
     Args:
-        server_url: of a server that listens by TCP, with a password.
+        server_url: the URL of a server that listens on TCP, with a password.
         mode: `transaction` or `session`.
     """
     parts = urlsplit(server_url)

@@ -1,6 +1,6 @@
-"""Takes the two pictures of the README, of a daemon that watches invented sites: `python -m tests.peers.pictures`.
+"""Takes the two pictures of the README, with a daemon that watches invented sites: `python -m tests.peers.pictures`.
 
-It listens on port 443 of 127.0.0.1, as only root may.
+It listens on port 443 of 127.0.0.1, which only root may.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MAX_PICTURE_BYTES = 200 * 1000
 DAY = timedelta(days=1)
 HTTPS_PORT = 443
 
-# Group, name, host, and how many milliseconds its server takes.
+# Group, name, host, and the delay of its server in milliseconds.
 SITES = (
     ("Shop", "Storefront", "shop.example", 90),
     ("Shop", "Checkout", "checkout.shop.example", 210),
@@ -54,7 +54,7 @@ SITES = (
 )
 _NO_UPSTREAM = ("status", "503 Service Unavailable")
 _SLOWLY = ("slow", "took 93 ms, more than 50 ms")
-# Of which site, how many days ago, how many minutes it lasted (None: it goes on), and what it was.
+# The site, how many days ago, how many minutes it lasted (None if it goes on), and the reason.
 OUTAGES: tuple[tuple[str, float, int | None, str, tuple[str, str]], ...] = (
     ("Checkout", 0.45, 14, "down", _NO_UPSTREAM),
     ("Checkout", 11, 38, "down", _NO_UPSTREAM),
@@ -136,7 +136,7 @@ async def _serve(context: ssl.SSLContext, *, task_status: Any) -> None:
                 failed = response(b"no healthy upstream", "503 Service Unavailable")
                 await served.send_all(failed if name == FAILING else response(b"x" * 20_000))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the check has left
+            pass  # the check has disconnected
 
     listeners = await trio.open_tcp_listeners(HTTPS_PORT, host="127.0.0.1")
     task_status.started()
@@ -144,7 +144,7 @@ async def _serve(context: ssl.SSLContext, *, task_status: Any) -> None:
 
 
 async def _put_history(data_dir: Path) -> None:
-    """Put ninety days and more into the tables of a daemon that has not been yet, as if it had watched all the time."""
+    """Insert ninety days and more into the tables of a daemon that has not run yet, as if it had always watched."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     await trio.Path(data_dir).mkdir()
     server = EmbeddedPostgres(data_dir)
@@ -179,7 +179,7 @@ async def _put_flips(database: Database, name: str, now: datetime) -> None:
 
 
 async def _put_times(database: Database, name: str, milliseconds: int, now: datetime) -> None:
-    """Put what checks took in the last day, which was busier in its middle."""
+    """Insert the durations of checks of the last day, which was busier in its middle."""
     luck = random.Random(name)  # the pictures are the same each time
     rows = []
     for quarter in range(96):
@@ -197,7 +197,7 @@ async def _put_times(database: Database, name: str, milliseconds: int, now: date
 
 
 def _take(browser: Browser, url: str) -> None:
-    """Look at a page in the light, and at one in the dark."""
+    """Take a page in light and in dark colours."""
     for path, file, dark in (("", "overview.png", False), ("targets/shop_checkout", "target.png", True)):
         with a_page(browser, url + path, dark=dark, zone="UTC") as page:
             expect(page.locator("#asof")).to_contain_text("live")

@@ -1,4 +1,4 @@
-"""The foreign programs of this suite, which are Debian's; none is passed over."""
+"""The foreign programs of this suite, which Debian packages; a missing one is an error."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import shutil
 
 
 def path_of(program: str, package: str) -> str:
-    """Return where a program is.
+    """Return the path of a program.
 
     Args:
         program: its name.
-        package: of Debian that has it.
+        package: the Debian package of it.
 
     Raises:
         AssertionError: it is not installed.

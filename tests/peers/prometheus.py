@@ -1,4 +1,4 @@
-"""Debian's Prometheus, and what is asked of it."""
+"""Debian's Prometheus, and queries to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Sample = dict[str, Any]
 
-# What takes longer has failed.
+# Longer means failure.
 SECONDS = 60
 _LISTENING = re.compile(r'msg="Listening on" address=(?:127\.0\.0\.1|\[::\]):([1-9]\d*)')
 
@@ -33,17 +33,17 @@ class Prometheus:
     port: int
 
     async def samples(self, query: str, **more: str) -> list[Sample]:
-        """Ask for a query's samples, which may be none.
+        """Return a query's samples, which may be none.
 
         Args:
-            query: in PromQL; one that is wrong fails the test.
-            more: of the address, such as `time`.
+            query: in PromQL; a wrong one fails the test.
+            more: further parameters of the address, such as `time`.
         """
         found: list[Sample] = (await self._get("query", {"query": query, **more}))["result"]
         return found
 
     async def answer_to(self, query: str) -> list[Sample]:
-        """Ask until there is something to say, and return that."""
+        """Repeat a query until it has samples, and return them."""
         with trio.move_on_after(SECONDS):
             while True:
                 if found := await self.samples(query):
@@ -77,8 +77,8 @@ async def running_prometheus(
 
     Args:
         example: the file, beside its rules.
-        scraped: ports on this machine, by what the label `instance` is to be.
-        token: of all that is scraped.
+        scraped: ports on this machine, by the value of the label `instance`.
+        token: for everything that is scraped.
         folder: for its series and its log.
     """
     config = yaml.safe_load(await trio.Path(example).read_text())
@@ -101,7 +101,7 @@ async def running_prometheus(
 
 
 async def port_in(log: Path, process: trio.Process) -> int:
-    """Return the port that a program of Prometheus listens on, as soon as its log tells."""
+    """Return the port that a program of Prometheus listens on, as soon as its log names it."""
     with trio.fail_after(SECONDS):
         while (listening := _LISTENING.search(said := await trio.Path(log).read_text())) is None:
             assert process.poll() is None, said
@@ -111,7 +111,7 @@ async def port_in(log: Path, process: trio.Process) -> int:
 
 @asynccontextmanager
 async def running(command: Sequence[str], log: Path) -> AsyncIterator[tuple[trio.Process, Path]]:
-    """Run a program, what it says going to a file, and kill it at the end."""
+    """Run a program with its output in a file, and kill it at the end."""
     with log.open("wb") as said:
         process = await trio.lowlevel.open_process(list(command), stdout=said, stderr=said)
     try:

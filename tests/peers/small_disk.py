@@ -1,4 +1,4 @@
-"""What only happens on a disk of one's own: run in a process that has a small one, and that may be spoilt.
+"""Tests that need a disk of their own: run in a process with a small one, which may be filled.
 
 `python -m tests.peers.small_disk NAME FOLDER` runs one of the scenarios; `run_scenario` starts that process.
 """
@@ -22,12 +22,12 @@ from watcher.outbox.outbox import Outbox
 
 ROOT = Path(__file__).resolve().parents[2]
 DISK_BYTES = 12 * 1024 * 1024
-SMALLER_DISK_BYTES = 9 * 1024 * 1024  # beside an outbox, there is no room for twice a whole reserve
+SMALLER_DISK_BYTES = 9 * 1024 * 1024  # beside an outbox, twice a whole reserve does not fit
 SCENARIO_SECONDS = 180
 
 
 def run_scenario(name: str, folder: Path, disk_bytes: int = DISK_BYTES) -> str:
-    """Run a scenario in a process of its own, whose folder is on a small disk, and return what it says."""
+    """Run a scenario in its own process, whose folder is on a small disk, and return its output."""
     command = [sys.executable, "-m", "tests.peers.small_disk", name, str(folder)]
     mount = f"mount -t tmpfs -o size={disk_bytes} tmpfs {shlex.quote(str(folder))}"
     done = subprocess.run(
@@ -38,7 +38,7 @@ def run_scenario(name: str, folder: Path, disk_bytes: int = DISK_BYTES) -> str:
 
 
 def _fill_by_others(folder: Path) -> None:
-    """Let another file take all that is left of the disk, to the last block."""
+    """Let another file fill the rest of the disk, to the last block."""
     with (folder / "others").open("ab", buffering=0) as others:
         for size in (65536, 512):
             with suppress(OSError):
@@ -47,14 +47,14 @@ def _fill_by_others(folder: Path) -> None:
 
 
 def fills_itself(folder: Path) -> None:
-    """The outbox alone fills the disk; it is emptied, and all is as before."""
+    """The outbox alone fills the disk; it is emptied, and everything is as before."""
     outbox = Outbox(folder / "outbox.sqlite")
     assert (folder / "outbox.reserve").stat().st_size == RESERVE_BYTES
     appended = fill_up(outbox)
     assert not (folder / "outbox.reserve").exists(), "the reserve was to be freed"
     assert numbers(outbox) == list(range(appended)), "all or nothing"
     assert outbox.rows == appended
-    for _ in range(100):  # what is left of the disk is for taking off
+    for _ in range(100):  # the rest of the disk is for deletions
         try:
             outbox.append([("failure", "one more")], now=1.0, minute=0)
         except OutboxUnavailableError:
@@ -73,7 +73,7 @@ def fills_itself(folder: Path) -> None:
 
 
 def is_filled_by_others(folder: Path) -> None:
-    """Something else fills the disk, and goes again."""
+    """Another file fills the disk, and is removed again."""
     outbox = Outbox(folder / "outbox.sqlite")
     outbox.append([("failure", f"{number} {PAYLOAD}") for number in range(400)], now=1.0, minute=0)
     _fill_by_others(folder)
@@ -91,12 +91,12 @@ def is_filled_by_others(folder: Path) -> None:
 
 
 def is_full_when_the_outbox_is_deleted(folder: Path) -> None:
-    """There is no room for another outbox in the place of the one that was deleted, and then there is."""
+    """Another outbox does not fit in the place of the deleted one, and then it does."""
     outbox = Outbox(folder / "outbox.sqlite")
     outbox.append([("failure", f"{number} {PAYLOAD}") for number in range(400)], now=1.0, minute=0)
     for path in folder.glob("outbox.sqlite*"):
         path.unlink()
-    for _ in range(2):  # the first time frees what is in reserve
+    for _ in range(2):  # the first time frees the reserve
         _fill_by_others(folder)
         with pytest.raises(OutboxUnavailableError, match="cannot be restored"):
             outbox.append([("failure", "-1 in vain")], now=1.0, minute=0)
@@ -111,7 +111,7 @@ def is_full_when_the_outbox_is_deleted(folder: Path) -> None:
 
 
 def cannot_be_written(folder: Path) -> None:
-    """The folder is one that can only be read, at the start and later."""
+    """The folder is read-only, at the start and later."""
     path = folder / "outbox.sqlite"
     outbox = Outbox(path)
     outbox.append([("failure", "0 before")], now=1.0, minute=0)
@@ -140,7 +140,7 @@ def _refused(path: Path) -> None:
 
 
 def main() -> None:
-    """Run the scenario that the command line names."""
+    """Run the scenario named on the command line."""
     name, folder = sys.argv[1:]
     scenarios = (fills_itself, is_filled_by_others, is_full_when_the_outbox_is_deleted, cannot_be_written)
     {scenario.__name__: scenario for scenario in scenarios}[name](Path(folder))

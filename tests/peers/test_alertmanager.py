@@ -1,4 +1,4 @@
-"""Debian's Alertmanager takes what is open, once however often it is told, and what has ended."""
+"""Debian's Alertmanager gets open incidents, once however often they are sent, and ended ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same success and the same status as blackbox_exporter's, but for the differences that are named here."""
+"""The same success and the same status as blackbox_exporter's, except for the differences listed here."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ DIFFERENCES = {
 
 
 def test_blackbox_exporter_says_the_same_but_for_what_is_named(certificates: Certificates, tmp_path: Path) -> None:
-    """What the checks say is what the cases expect, which the hostile tests hold them to."""
+    """The results of checks are those that the cases expect, which the hostile tests assert."""
     assert DIFFERENCES.keys() <= BY_NAME.keys()
     with running_blackbox(CASES, certificates.ca_file, tmp_path) as blackbox:
         theirs = trio.run(_verdicts, blackbox, certificates)
@@ -85,7 +85,7 @@ async def _verdicts(blackbox: Blackbox, certificates: Certificates) -> dict[str,
         async with slots, serving_case(case, certificates) as port:
             verdicts[case.name] = await blackbox.probe(case, case.address_on(port))
 
-    # Those that must be answered in time come first: among the rest are floods, which leave little of a processor.
+    # Cases with a time limit come first: among the rest are floods, which leave little processor time.
     for in_time in (True, False):
         async with trio.open_nursery() as nursery:
             for case in CASES:

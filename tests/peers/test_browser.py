@@ -1,4 +1,4 @@
-"""What a reader's browser makes of the pages of a daemon: live, by keyboard, on a phone, without scripts."""
+"""The pages of a daemon in a reader's browser: live, by keyboard, on a phone, without scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATHS = ("", "targets/shop_checkout", "targets/press_news", "incidents")
 
 @dataclass
 class Shop:
-    """Sites that answer as they are told to, by the first part of their paths, and who watches them."""
+    """Sites that answer as they are told, by the first part of their paths, and the daemon that watches them."""
 
     daemon: Daemon
     url: str
@@ -42,7 +42,7 @@ class Shop:
 
 @dataclass
 class Sites:
-    """What the sites answer."""
+    """The answers of the sites."""
 
     answers: dict[str, bytes] = field(default_factory=dict)
 
@@ -68,7 +68,7 @@ def urls_of(port: int) -> list[dict[str, Any]]:
 
 
 async def put_history(database: Database) -> None:
-    """Put a past of ninety days, with an outage, of one of them."""
+    """Insert a past of ninety days, with an outage, of one of them."""
     now = datetime.now(UTC)
     await put_state(database, "Checkout")
     await put_flips(database, "Checkout", "U", now - 100 * DAY)
@@ -80,7 +80,7 @@ async def put_history(database: Database) -> None:
 
 @asynccontextmanager
 async def a_watched_shop(folder: Folder, db_config: str, database: Database) -> AsyncIterator[Shop]:
-    """Run sites and a daemon that knows of each how it is."""
+    """Run sites, and a daemon that knows the state of each."""
     await put_history(database)
     sites = Sites({"news": response(b"<b>broken</b>", "503 Service Unavailable")})
     async with serving(sites.answer) as port:
@@ -101,7 +101,7 @@ async def test_a_row_turns_red_without_a_reload_and_the_reader_is_not_disturbed(
             shop.answers["checkout"] = response(b"", "500 Internal Server Error")
 
         def look(browser: Browser) -> None:
-            # That the monitor has gone is told by the browser itself, too.
+            # The browser itself also reports that the monitor is gone.
             with a_page(browser, shop.url, complains=lambda text: "ERR_" not in text) as page:
                 expect(page.locator("#asof")).to_contain_text("live")
                 expect(row(page, "Checkout")).to_contain_text("Up")
@@ -130,7 +130,7 @@ def row(page: Page, name: str) -> Any:
 
 
 def names_of(page: Page) -> list[str]:
-    """Return the names of the rows that are shown."""
+    """Return the names of the visible rows."""
     return page.locator("li.row .name a").all_inner_texts()
 
 
@@ -153,7 +153,7 @@ async def test_sites_are_found_with_and_without_scripts(folder: Folder, db_confi
         await in_browser(look)
 
 
-# What is usable on a page, and how each is told from all others, also after a live page has swapped it for a new one.
+# The usable elements of a page, and how each is distinguished, also after a live page has replaced it.
 USABLE = "a[href]:not([tabindex='-1']), button, input:not([type=hidden]), select, summary, [tabindex='0']"
 NAME_OF = """(one) => [
     one.localName, one.parentElement?.localName, one.parentElement?.dataset.name, one.getAttribute("href"),
@@ -162,7 +162,7 @@ NAME_OF = """(one) => [
 
 
 def walk(page: Page) -> list[str]:
-    """Go through the page by the tabulator alone, until it begins anew; return the names of what had the focus."""
+    """Go through the page with the tab key alone, until it starts again; return the names of the focused elements."""
     walked: list[str] = []
     while True:
         page.keyboard.press("Tab")
@@ -173,7 +173,7 @@ def walk(page: Page) -> list[str]:
 
 
 def find_sites(page: Page, url: str) -> None:
-    """Walk through all that can be used, then search, filter, sort and fold, by keyboard where that is quick."""
+    """Walk through all usable elements, then search, filter, sort and fold, by keyboard where that is quick."""
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to content")).to_be_focused()
     page.goto(url)
@@ -204,7 +204,7 @@ def find_sites(page: Page, url: str) -> None:
 
 
 def complaints_of_axe(page: Page) -> list[tuple[str, list[str]]]:
-    """Return which of its rules a page breaks, each with where."""
+    """Return which rules a page breaks, each with the place."""
     page.evaluate(AXE)
     found = page.evaluate("axe.run({resultTypes: ['violations']})")
     return [(rule["help"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]

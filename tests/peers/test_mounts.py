@@ -1,4 +1,4 @@
-"""Disks of one's own that are full or only read, and a file that is mounted alone."""
+"""Private disks that are full or read-only, and a file that is mounted alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECE = bytes(64 * 1024)
 
 
 class SmallDisk:
-    """A file system of its own for the data folder, in a mount namespace that ends with the daemon."""
+    """A separate file system for the data folder, in a mount namespace that ends with the daemon."""
 
     def daemon(self, folder: Folder) -> AbstractAsyncContextManager[Daemon]:
         """Run the daemon with its data folder on the small disk."""
@@ -32,7 +32,7 @@ class SmallDisk:
         return folder.daemon(unshared(f"mount -t tmpfs -o size={DATA_DISK_BYTES} none data", COMMAND))
 
     def fill(self, daemon: Daemon) -> bool:
-        """Leave not a byte; return whether there was any."""
+        """Fill the disk to the last byte; return whether there was room."""
         filled = False
         with (self._data(daemon) / "ballast").open("ab", buffering=0) as ballast:
             try:
@@ -42,16 +42,16 @@ class SmallDisk:
                 return filled
 
     def make_room(self, daemon: Daemon) -> None:
-        """Give all back."""
+        """Free everything."""
         (self._data(daemon) / "ballast").unlink()
 
     def save(self, daemon: Daemon, folder: Path) -> None:
-        """Copy what would end with the daemon."""
-        shutil.copytree(self._data(daemon), folder, ignore=shutil.ignore_patterns("bell"))  # no named pipe
+        """Copy the folder, which would end with the daemon."""
+        shutil.copytree(self._data(daemon), folder, ignore=shutil.ignore_patterns("bell"))  # not a named pipe
 
     @staticmethod
     def _data(daemon: Daemon) -> Path:
-        # As the process sees it, whose namespace it is.
+        # As the daemon, whose namespace it is, sees it.
         return Path(f"/proc/{daemon.process.pid}/root{daemon.log.parent / 'data'}")
 
 

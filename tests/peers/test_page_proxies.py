@@ -1,4 +1,4 @@
-"""The page behind proxies, as `docs/page.md` has them set up: at the root of a host, and below a path of another."""
+"""The page behind proxies, as `docs/page.md` configures them: at the root of a host, and below a path of another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.peers.page_proxies import ProxyProgram
 
 SECONDS = 60
-ADDRESS = "http://127.0.0.1:"  # of the site, but for its port
+ADDRESS = "http://127.0.0.1:"  # of the site, without its port
 PASSWORD = "a long secret"
 KNOWN = "Authorization: Basic " + base64.b64encode(f"ops:{PASSWORD}".encode()).decode()
 WRONG = "Authorization: Basic " + base64.b64encode(b"ops:guessed").decode()
@@ -93,7 +93,7 @@ async def _try(program: ProxyProgram, client: Client, places: Mapping[str, str],
 
 
 async def _try_pages(client: Client) -> None:
-    """The public reads no address, and of the private page nothing; links lead to the same place."""
+    """The public reads no address, and nothing of the private page; links lead to the same place."""
     for host, prefix, without in ((PUBLIC, "", 200), (PRIVATE, "/watcher", 401)):
         status, public_page = await client.ask(host, f"{prefix}/")
         assert (status, ADDRESS in public_page) == (without, False)
@@ -111,7 +111,7 @@ async def _try_pages(client: Client) -> None:
 
 
 async def _try_a_reload(client: Client) -> None:
-    """Whoever is known may write, from the page alone."""
+    """A known user may write, from the page only."""
     for host, path in ((PUBLIC, "/-/reload"), (PRIVATE, "/watcher/-/reload")):
         own, other = f"Origin: https://{host}", "Origin: https://other.example"
         assert (await client.ask(host, path, KNOWN, own, method="POST"))[0] == 202
@@ -120,7 +120,7 @@ async def _try_a_reload(client: Client) -> None:
 
 
 async def _try_events(client: Client, host: str, path: str) -> None:
-    """Each change comes when it has happened; what is gathered first does not come in time."""
+    """Each change arrives when it has happened; buffered ones would be late."""
     async with client.asking(host, path, KNOWN) as stream:
         received = b""
         while received.count(CHANGE) < 3:
@@ -130,7 +130,7 @@ async def _try_events(client: Client, host: str, path: str) -> None:
 
 
 async def _try_wrong_passwords(client: Client) -> None:
-    """Who has sent them is known by the proxy's word, whatever a client says of itself, and others are not held up."""
+    """The proxy's word decides who sent a request, whatever a client claims, and others are not delayed."""
     answers = set[int]()
 
     async def guess(number: int) -> None:
@@ -138,7 +138,7 @@ async def _try_wrong_passwords(client: Client) -> None:
         answers.add(status)
 
     other = replace(client, address=client.address.replace("127.0.0.", "127.0.1."))
-    while 429 not in answers:  # on a busy machine, some have their answer before others come
+    while 429 not in answers:  # on a busy machine, some have their answer before others arrive
         async with trio.open_nursery() as nursery:
             for number in range(2 * MAX_FAILURES_IN_WAIT):
                 nursery.start_soon(guess, number)

@@ -1,4 +1,4 @@
-"""The daemon beside a cluster of Patroni's whose leader changes: nothing is lost, and the new leader is found."""
+"""The daemon beside a Patroni cluster whose leader changes: nothing is lost, and the new leader is found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.integration.daemon import Daemon, Folder
 
 INTERVAL_SECONDS = 0.2
-# What is told as safe is in the table of the new leader so soon after it leads.
+# A failure reported as safe is in the new leader's table this soon after it leads.
 DRAINED_SECONDS = 15.0
 
 
@@ -53,12 +53,12 @@ async def test_a_switchover_and_a_leader_that_is_killed_lose_nothing(
 
 
 async def _all_that_was_told_is_stored(daemon: Daemon, database: Database) -> None:
-    """Wait until failures of now are in the table, and all before them."""
+    """Wait until present failures are in the table, and all before them."""
     before = len(told_ids(daemon.log.read_text()))
     await daemon.until(lambda: len(told_ids(daemon.log.read_text())) > before + 10)
     waiting = set(told_ids(daemon.log.read_text()))
     with trio.fail_after(DRAINED_SECONDS):
         while waiting:
-            with suppress(DatabaseUnavailableError):  # the daemon makes the tables, and a leader may be on its way
+            with suppress(DatabaseUnavailableError):  # the daemon creates the tables, and a leader may be on its way
                 waiting -= {str(row["id"]) for row in await database.fetch("SELECT id FROM failures")}
             await trio.sleep(0.1)

@@ -33,7 +33,7 @@ YEAR = timedelta(days=365)
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 async def test_all_of_it_works_through_a_pooler(mode: str, tmp_path: Path, test_db: Database, db_config: str) -> None:
-    """A prepared statement of a session that is gone, or of another's, made every command fail after a restart."""
+    """A prepared statement of a lost session, or of another one, made every command fail after a restart."""
     async with open_proxy(db_config) as proxy:
         with running_pgbouncer(proxy.url(), mode) as url:
             for start in range(STARTS):
@@ -51,7 +51,7 @@ async def test_a_command_does_not_wait_for_a_server_behind_it_that_hangs(tmp_pat
         with running_pgbouncer(proxy.url(), "transaction") as url:
             folder.configure([], **settings_of(url))
             async with open_bridge(), open_database(url) as database:
-                await database.ping()  # it lets nobody in before it has seen the server
+                await database.ping()  # it accepts no client before it has connected to the server
             proxy.freeze()
             with trio.fail_after(READ_SECONDS):
                 done = await folder.run("status")
@@ -82,7 +82,7 @@ async def _work(database: Database, page_database: Database, folder: Path, start
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 async def test_replicas_agree_through_a_pooler(mode: str, test_db: Database, db_config: str) -> None:
-    """In one mode nothing is heard of what is notified, and what a beat tells must do."""
+    """One mode delivers no notifications, so beats must suffice."""
     async with open_proxy(db_config) as proxy:
         with running_pgbouncer(proxy.url(), mode) as url:
             async with open_replicas(url) as make:

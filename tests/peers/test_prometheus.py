@@ -1,4 +1,4 @@
-"""Prometheus scrapes two daemons, one well and one not: it has what is promised, and answers what `deploy/` asks."""
+"""Prometheus scrapes two daemons, one well and one not: the series are those of the documents, `deploy/` works."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ OF_DAEMON = (
     *("process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds"),
     *("python_gc_collections_total", "watcher_entries_lost_total", "watcher_notifications_total"),
 )
-# Raised where nothing is scraped at all.
+# Raised if nothing is scraped at all.
 OF_NOTHING = "WatcherMissing"
-# What stands for a time in the dashboard.
+# Replaces a time in the dashboard.
 VARIABLES = {"$__rate_interval": "1m", "$__range": "5m", "$job": "watcher", "$group": ".*"}
 
 
@@ -81,7 +81,7 @@ async def test_what_is_promised_is_there_and_what_is_asked_of_it_is_answered(
 
 @asynccontextmanager
 async def healthy(folder: Folder, proxy: Proxy, certificates: Certificates) -> AsyncIterator[Daemon]:
-    """Run a daemon to which nothing is wrong."""
+    """Run a daemon without trouble."""
     async with (
         serving(answering(response())) as plain,
         serving(answering(response()), certificates.good_context()) as secure,
@@ -145,7 +145,7 @@ async def restarting(stream: trio.abc.Stream) -> None:
 
 
 async def _every_alert_is_raised(prometheus: Prometheus) -> None:
-    """Wait until each is pending or firing for what fails, and none has anything to say of what is well."""
+    """Wait until each alert is pending or firing for what fails, and none for what is well."""
     groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
     rules = {rule["alert"]: rule for group in groups for rule in group["rules"]}
     assert {rule["labels"]["severity"] for rule in rules.values()} == {"critical", "warning"}
@@ -199,7 +199,7 @@ def _filled_in(expression: str, instance: str) -> str:
 
 
 async def _metrics_with(series: bytes, daemon: Daemon) -> bytes:
-    """Scrape, in one piece, until there is a series."""
+    """Scrape until a series appears, each time in one piece."""
     port, request = await port_of(daemon), get("/metrics", f"Authorization: Bearer {TOKEN}")
     with trio.fail_after(SECONDS):
         while True:

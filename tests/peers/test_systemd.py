@@ -1,4 +1,4 @@
-"""The unit as systemd reads it, and what it leaves to the daemon."""
+"""The unit as systemd reads it, and the rights that it leaves to the daemon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNIT = Path(__file__).resolve().parents[2] / "deploy" / "watcher.service"
 
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "watcher.service"
-    # The program must be there.
+    # The program must exist.
     text = re.sub(r"(?<=^ExecStart=)\S+", sys.executable, UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE)
     unit.write_text(text, encoding="utf-8")
     command = [path_of("systemd-analyze", "systemd"), "verify", str(unit)]

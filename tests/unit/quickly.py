@@ -1,4 +1,4 @@
-"""That something takes no longer than it may: on a slow machine too, and whatever else runs on it meanwhile."""
+"""Asserts that something takes no longer than it may, also on a slow or busy machine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TRIES = 3
-# What the yardstick takes on the machine for which the tests have their bounds.
+# The yardstick's time on the machine for which the tests have their bounds.
 YARDSTICK_SECONDS = 0.01
 YARDSTICK = "[" + "{address: 'https://a.example/', interval: 10}, " * 100 + "]"
 
 
 def quickly(work: Callable[[], Result], seconds: float) -> Result:
-    """Do something, and see that it takes no longer, at least the best of some times.
+    """Run something, and assert that the best of a few runs is within its time.
 
-    What counts is the time that this thread spends on a processor: not that in which others are on it. Where this is
-    too long, it is done again, and the machine's own pace is measured: a slower one has as much more time.
+    Only the processor time of this thread counts. If it is too long, the run is repeated, and the machine's own pace is
+    measured: a slower machine has proportionally more time.
 
     Args:
-        work: what to do; does the same each time.
+        work: does the same each time.
         seconds: how long it may take.
     """
     spent, found = _timed(work)
@@ -40,12 +40,12 @@ def quickly(work: Callable[[], Result], seconds: float) -> Result:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """Return how long something takes, in seconds of a processor."""
+    """Return how long something takes, in seconds of processor time."""
     return _timed(work)[0]
 
 
 def calls_of(work: Callable[[], object]) -> int:
-    """Count the calls of functions that something makes, in this thread: the same number on every machine."""
+    """Count the function calls that something makes in this thread: the same number on every machine."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:

@@ -1,4 +1,4 @@
-"""The rooms of the house: imports run one way only, and the libraries of the edges stay at the edges."""
+"""The layers of the program: imports run one way only, and the libraries of the edges stay at the edges."""
 
 import ast
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ POSTGRES = {
     *("postgres/tables", "postgres"),
 }
 
-# The floors of the house, the ground first: each room with those that it may import, all of which stand above it here,
-# so that there can be no circle. A room is a folder with its own files, or one file of a folder.
+# The layers, the lowest first: each room with those that it may import, all of which are above it in this list,
+# so that there cannot be a cycle. A room is a folder with its own files, or one file of a folder.
 MAY_IMPORT: dict[str, set[str]] = {
     "text": set(),
     "model/alerts": {"text"},
@@ -60,10 +60,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checking/scheduling": {"model"},
     "checking": {"model", *CHECKING},
     "alerting/channels/templates": {"text"},
-    "alerting/channels/masking": {"model", "model/alerts", "secrets"},
     "alerting/channels/helper_command": set(),
     "alerting/channels/apprise_urls": {
-        *("model/alerts", "alerting/channels/masking", "alerting/channels/helper_command"),
+        *("model/alerts", "secrets", "alerting/channels/helper_command"),
     },
     "recording": {"text", "model", "history"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
@@ -79,12 +78,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cluster/lease": {"text", "model"},
     "cluster/fingerprint": {"text", "model", "model/alerts"},
     "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment", "cluster/fingerprint"},
-    "embedded_postgres": set(),
+    "embedded_postgres": {"model"},
     "postgres/errors": set(),
     "postgres/python314": set(),
     "postgres/callbacks_at_once": set(),
     "postgres/servers": set(),
-    "postgres/connections": {"postgres/errors", "postgres/servers"},
+    "postgres/connections": {"model", "postgres/errors", "postgres/servers"},
     "postgres/bridge": {
         "postgres/errors",
         "postgres/python314",
@@ -124,7 +123,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/channels": {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
-        *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
+        *("alerting/channels/templates", "alerting/channels/helper_command"),
         "alerting/channels/apprise_urls",
     },
     "alerting": {
@@ -196,7 +195,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
 }
-# Only the name of a type, which nothing is asked of at run time.
+# Only the name of a type, which is not used at run time.
 TYPES_FROM_ASIDE = {
     "postgres": ("watcher.config.env.settings.Settings",),
     "cli/options": ("watcher.config.env.settings.Settings",),
@@ -222,7 +221,7 @@ CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 
 def imports_in(source: str) -> Iterator[tuple[str, bool]]:
-    """Yield every name that is imported, wherever it stands, with whether that is for the type context only."""
+    """Yield every imported name, with whether the import is for type checking only."""
     tree = ast.parse(source)
     for_types = {
         id(node)
@@ -246,7 +245,7 @@ def room_of(path: str) -> str:
 
 
 def complaints_about(module: str, source: str) -> list[str]:
-    """List the imports of a file, given by its path under watcher/, that run up or stand in the wrong place."""
+    """List the imports of a file, given by its path under watcher/, that run up or are in the wrong place."""
     room = room_of(module)
     complaints = []
     for name, for_types in imports_in(source):
@@ -286,7 +285,7 @@ def test_every_room_is_there_and_every_folder_is_a_room() -> None:
 
 
 def test_no_two_modules_import_each_other() -> None:
-    """Also within a room, and also for the type context only."""
+    """Also within a room, and also for type checking only."""
     importable = {module.removesuffix(".py").removesuffix("/__init__").replace("/", "."): module for module in MODULES}
     imports: dict[str, set[str]] = {module: set() for module in MODULES}
     for module in MODULES:
@@ -295,7 +294,7 @@ def test_no_two_modules_import_each_other() -> None:
             origin = importable.get(path) or importable.get(path.rpartition(".")[0])
             if origin not in {None, module}:
                 imports[module].add(str(origin))
-    # Whatever imports nothing that is left goes; what stays in the end is in a circle, or imports one.
+    # A module that imports no remaining module is removed; the rest is in a cycle, or imports one.
     while free := {module for module, others in imports.items() if not others}:
         imports = {module: others - free for module, others in imports.items() if module not in free}
     assert imports == {}

@@ -1,4 +1,4 @@
-"""The Pythons that can run it are the same wherever they are told, and another is refused in one sentence."""
+"""The supported Pythons are the same in every file, and another one is refused in one sentence."""
 
 import configparser
 import re

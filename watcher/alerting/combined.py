@@ -70,11 +70,16 @@ class CombinedPresent:
         self._states: dict[str, State] = {}
         self._returns = Returns()
         self._changes = -1
+        self._has_targets = trio.Event()
 
     def use(self, targets: Mapping[str, Target]) -> None:
         """Replace the targets that several places watch, by name."""
         self._returns.drop(self._targets.keys() - targets.keys())
         self._targets = targets
+        if targets:
+            self._has_targets.set()
+        elif self._has_targets.is_set():
+            self._has_targets = trio.Event()
         self._states = {name: state for name, state in self._states.items() if name in targets}
         self._changes = -1
 
@@ -115,6 +120,7 @@ class CombinedPresent:
     async def run(self) -> NoReturn:
         """Look for changed combined states until cancelled."""
         while True:
+            await self._has_targets.wait()
             if self._seen.changes != self._changes:
                 await self.look()
             await trio.sleep(LOOK_SECONDS)

@@ -13,7 +13,7 @@ from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.alerting.policy.event import AlertEvent
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.outbox.alerts import events_for, some_incidents
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
@@ -173,10 +173,11 @@ class Dispatcher:
             except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
-            nap = MAX_NAP_SECONDS
+            moment = trio.current_time()
+            wake_at = next_beat(moment, MAX_NAP_SECONDS)
             if due_at is not None:
-                nap = min(max(due_at.timestamp() - self._clock(), 0.0), MAX_NAP_SECONDS)
-            with trio.move_on_after(nap):
+                wake_at = min(wake_at, moment + max(due_at.timestamp() - self._clock(), 0.0))
+            with trio.move_on_at(wake_at):
                 await self._wake.wait()
                 await trio.sleep(GATHER_SECONDS)
 

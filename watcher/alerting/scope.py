@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+import trio
+
 from watcher.alerting.table_events import Claims
 from watcher.outbox.places.scope import leave_scope, open_anew
 from watcher.outbox.shared_alerts import Step, take_over
@@ -52,6 +54,9 @@ class Footing(Protocol):
 
     def is_cut_off(self) -> bool:
         """Whether the lease has ended and the database did not answer the request for another."""
+
+    async def changed_from(self, known: object) -> object:
+        """Return once the newest agreement is another than one that is known."""
 
 
 class ChannelLook(Protocol):
@@ -119,6 +124,10 @@ class Joining:
     def is_cut_off(self) -> bool:
         """Whether the lease has ended and the database did not answer the request for another."""
         return False
+
+    async def changed_from(self, _known: object) -> object:
+        """Return never: it has none."""
+        await trio.sleep_forever()
 
 
 class Move:

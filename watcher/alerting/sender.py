@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -19,7 +20,7 @@ from watcher.alerting.messages import (
 from watcher.alerting.policy.telling import message_of_failing
 from watcher.alerting.sending_queue import SendingQueue
 from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ class Sender:
             except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
-            due_at = self._queue.due_at()
-            nap = MAX_NAP_SECONDS if due_at is None else min(max(due_at - trio.current_time(), 0.0), MAX_NAP_SECONDS)
-            with trio.move_on_after(nap if self._may_send() else HELD_SECONDS):
+            moment, due_at = trio.current_time(), self._queue.due_at()
+            wake_at = min(next_beat(moment, MAX_NAP_SECONDS), math.inf if due_at is None else due_at)
+            with trio.move_on_at(wake_at if self._may_send() else moment + HELD_SECONDS):
                 await self._wake.wait()
 
     async def _send_what_is_due(self) -> None:

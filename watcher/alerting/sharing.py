@@ -174,9 +174,25 @@ class AlertSharing:
             self._wake = trio.Event()
             with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, logs it
                 await self._order()
+            footing, share = self._scope.footing, self._scope.footing.share
+            if share is not None and share.is_alone and self._has_begun and not self._is_sharing:
+                await self._wait_for_others(footing, share)
+                continue
             is_stored = all(events.is_stored for events in self._turns.values())
             with trio.move_on_after(LOOK_SECONDS if is_stored else SOON_SECONDS):
                 await self._wake.wait()
+
+    async def _wait_for_others(self, footing: Footing, share: Share) -> None:
+        """Wait until there may be others, or something wakes this: until then, this replica tells of all by itself."""
+
+        async def wait_for_change() -> None:
+            await footing.changed_from(share)
+            self._wake.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change)
+            await self._wake.wait()
+            nursery.cancel_scope.cancel()
 
     async def close(self) -> None:
         """Release all channels, so that other replicas can claim them at once."""

@@ -177,7 +177,7 @@ class TableEvents:
                     messages += waiting
                 else:
                     found.append(decode_event(one.number, one.payload))
-                    self._note_routes(one.payload)
+                    self._note_routes(one)
             except UnreadableRowError as error:
                 log.error("unreadable alert event skipped", origin=one.origin, error=error)
         settled = await _until_answered(partial(self._claims.settled, [message["id"] for message in messages]))
@@ -187,9 +187,13 @@ class TableEvents:
         self.is_caught_up = len(stored) < limit
         return found, await self._opened(lacks)
 
-    def _note_routes(self, payload: str) -> None:
-        with reading("routes of an alert event"):
-            target, routes = routes_in(payload) or ("", {})
+    def _note_routes(self, event: StoredEvent) -> None:
+        try:
+            with reading("routes of an alert event"):
+                target, routes = routes_in(event.payload) or ("", {})
+        except UnreadableRowError as error:
+            log.error("alert event read without its routes", origin=event.origin, error=error)
+            return
         if self.step.channel in routes:
             self._routes[self.step.channel, target] = routes[self.step.channel]
 

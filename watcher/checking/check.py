@@ -109,15 +109,16 @@ async def _attempt(probe: AnyProbe, context: CheckContext, timeout_seconds: floa
     target = probe.target
     started = trio.current_time()
     exchange = _NOTHING_CAME
-    try:
-        exchange = await probe.fetch(timeout_seconds)
-        duration_seconds = trio.current_time() - started
-        verdict = await _judge(target, exchange, context, duration_seconds, timeout_seconds)
-    except Exception as error:
-        log.error("check failed inside watcher", target=target.name, url=target.shown_address, exc_info=error)
-        verdict = Verdict(Fault(Reason.INTERNAL, f"{type(error).__name__} inside watcher; its log has more"), None)
-    if (verdict.fault is not None or verdict.degraded is not None) and context.pauses.any_since(started):
-        verdict = _without_pause(verdict)
+    with context.pauses:
+        try:
+            exchange = await probe.fetch(timeout_seconds)
+            duration_seconds = trio.current_time() - started
+            verdict = await _judge(target, exchange, context, duration_seconds, timeout_seconds)
+        except Exception as error:
+            log.error("check failed inside watcher", target=target.name, url=target.shown_address, exc_info=error)
+            verdict = Verdict(Fault(Reason.INTERNAL, f"{type(error).__name__} inside watcher; its log has more"), None)
+        if (verdict.fault is not None or verdict.degraded is not None) and context.pauses.any_since(started):
+            verdict = _without_pause(verdict)
     return _Attempt(exchange, verdict, trio.current_time() - started)
 
 
@@ -126,7 +127,7 @@ def _without_pause(verdict: Verdict) -> Verdict:
     if verdict.fault is None:
         return Verdict(None, None)
     detail = f"the monitor itself was paused during the check, which saw: {verdict.fault.detail}"
-    return Verdict(Fault(Reason.LOCAL, detail), None)
+    return Verdict(Fault(Reason.LOCAL, detail, verdict.fault.detail), None)
 
 
 async def _judge(
@@ -147,7 +148,7 @@ async def _judge(
         return await trio.to_thread.run_sync(judge_in_thread, abandon_on_cancel=True, limiter=context.matching_threads)
     if not begun:
         text = "other bodies took so long to match that this one had to wait past its deadline"
-        return Verdict(Fault(Reason.LOCAL, text), None)
+        return Verdict(Fault(Reason.LOCAL, text, ""), None)
     text = f"no answer within {timeout_seconds:g} s: cut off while matching the body"
     return Verdict(Fault(Reason.TIMEOUT, text), None)
 

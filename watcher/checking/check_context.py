@@ -97,7 +97,7 @@ async def open_check_context(
         lived_until: the last slot of earlier starts, in seconds since 1970.
         gate: passed before each check; None if all targets belong to this replica.
     """
-    clock = SlotClock(wall_seconds, trio.current_time, lived_until)
+    clock = SlotClock(wall_seconds, trio.lowlevel.current_clock().current_time, lived_until)
     tools = Tools(resolver or Resolver(), TlsContexts())
     context = CheckContext(
         clock=clock,

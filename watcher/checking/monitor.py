@@ -34,12 +34,13 @@ class Watch(Sleeper):
 
     Attributes:
         standing: the present standing of its target; only the loop changes it.
-        check: the scope of the running check; a scope around each loop would take a seventh of all memory.
+        scope: around the loop; it also breaks off a slow check for the sake of others. It lasts, since one scope for
+            each check would take a twelfth of the check's processor time.
         ended: set when a loop that was told to end has ended; None before it is told.
         is_wanted: whether the next check is to start before its slot.
     """
 
-    __slots__ = ("check", "ended", "is_wanted", "standing")
+    __slots__ = ("ended", "is_wanted", "scope", "standing")
 
     def __init__(self, standing: Standing = NEVER_CHECKED) -> None:
         """Create the handle of a loop.
@@ -49,7 +50,7 @@ class Watch(Sleeper):
         """
         super().__init__()
         self.standing = standing
-        self.check: trio.CancelScope | None = None
+        self.scope: trio.CancelScope | None = None
         self.ended: trio.Event | None = None
         self.is_wanted = False
 
@@ -69,9 +70,8 @@ class Watch(Sleeper):
             an event that is set when the loop has ended and handed over all its conclusions.
         """
         self.ended = trio.Event()
-        self.wake()
-        if self.check is not None:
-            self.check.cancel()
+        if self.scope is not None:
+            self.scope.cancel()
         return self.ended
 
 
@@ -103,23 +103,30 @@ async def monitor_url(
     watch = watch or Watch()
     slot, last_at = _first_slot(schedule, context.clock.now(), watch.standing, target, spread_seconds, checked_until)
     probe: AnyProbe | None = None  # created on first use: creating a hundred thousand at the start would take seconds
-    failing = False
+    failing = is_checking = is_slow = False
     try:
         while watch.goes_on():
-            if not watch.is_wanted:
-                await context.timer.wait_until(slot.due, watch)
-            if not watch.goes_on():
-                break
-            if watch.is_wanted:
-                watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
-            probe = probe or context.probe(target)
-            with trio.CancelScope() as watch.check:
-                last_at, failing = await _check_slot(
-                    probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing
-                )
-            first_checks = None
-            watch.check = None
-            slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
+            with trio.CancelScope() as watch.scope:
+                while watch.goes_on():
+                    if not watch.is_wanted:
+                        await context.timer.wait_until(slot.due, watch)
+                    if watch.is_wanted:
+                        watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
+                    probe, is_checking = probe or context.probe(target), True
+                    last_at, failing = await _check_slot(
+                        probe,
+                        slot,
+                        context,
+                        conclusions,
+                        watch,
+                        last_at,
+                        first_checks,
+                        failing=failing,
+                        is_slow=is_slow,
+                    )
+                    first_checks, is_checking, is_slow = None, False, False
+                    slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
+            is_slow = is_checking  # a check that was broken off is repeated, in the lane of failing targets
     finally:
         _end_loop(probe, context, watch)
 
@@ -134,6 +141,7 @@ async def _check_slot(
     first_checks: FirstChecks | None,
     *,
     failing: bool,
+    is_slow: bool,
 ) -> tuple[datetime, bool]:
     """Check once, store the standing, and hand the conclusion over; return the check's start, and if the site fails.
 
@@ -143,7 +151,11 @@ async def _check_slot(
         await context.gate.enter(watch, probe.target.name, slot.due)
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness. It is
     # given back before the outcome is handed over, or a slow store would delay checks.
-    report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
+    check, scope = partial(check_slot, probe, slot, context), watch.scope
+    if failing or is_slow or scope is None:
+        report = await context.lanes.run_among_failing(check)
+    else:
+        report = await context.lanes.run_within(scope, check)
     outcome = await context.network.judged(probe.target, report.outcome, watch.standing)
     if first_checks is not None:
         first_checks.note(outcome.fault)

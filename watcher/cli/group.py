@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+
+@contextmanager
+def _without_rich() -> Iterator[None]:
+    """Hide rich from structlog and httpx, which import it for nothing: a daemon would keep 4 MB of it."""
+    hidden = {"rich", "pygments"} - sys.modules.keys()
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None, as the import system has it
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class LazyGroup(click.Group):
@@ -36,7 +50,9 @@ class LazyGroup(click.Group):
         if cmd_name not in self.summaries:
             return super().get_command(ctx, cmd_name)
         if cmd_name not in self.commands:
-            command: click.Command = getattr(importlib.import_module(f"watcher.cli.commands.{cmd_name}"), cmd_name)
+            with _without_rich() if cmd_name == "run" else nullcontext():
+                module = importlib.import_module(f"watcher.cli.commands.{cmd_name}")
+            command: click.Command = getattr(module, cmd_name)
             command.short_help = self.summaries[cmd_name]
             self.add_command(command, cmd_name)
         return self.commands[cmd_name]

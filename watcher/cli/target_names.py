@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from watcher.cli.common import DEFAULT_ENV_FILE
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 MAX_COMPLETED_BYTES = 512 * 1024
 
 
-def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of targets that start with the text; none if the configuration has a mistake.
 
     Args:
@@ -34,7 +33,7 @@ def complete_target(context: click.Context, parameter: click.Parameter, incomple
     return _completed(names, context, parameter, incomplete)
 
 
-def complete_channel(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def complete_channel(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of channels that start with the text; see `complete_target`."""
     configuration = _configuration(_env_file(context))
     names = [channel.name for channel in configuration.alerting.channels] if configuration is not None else []
@@ -87,12 +86,10 @@ def _env_file(context: click.Context) -> Path:
     return Path(context.params.get("env_file") or above or DEFAULT_ENV_FILE)
 
 
-def _completed(
-    names: Iterable[str], context: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem[str]]:
+def _completed(names: Iterable[str], context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     taken = context.params.get(parameter.name or "")
     known = set(taken) if isinstance(taken, tuple) else set()
-    return [CompletionItem(name) for name in names if name.startswith(incomplete) and name not in known]
+    return [name for name in names if name.startswith(incomplete) and name not in known]
 
 
 def _configuration(env_file: Path) -> Configuration | None:

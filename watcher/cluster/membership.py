@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from watcher.cluster.gate import LeaseGate
 from watcher.cluster.lease import Lease
 from watcher.cluster.protocol import Share, alone, cut_off, proposal, share_of
 from watcher.cluster.values import Timing
-from watcher.model.clock_trust import steady_seconds
+from watcher.model.clock_trust import next_beat, steady_seconds
 from watcher.postgres.errors import DatabaseUnavailableError, SchemaTooNewError, StorageError
 from watcher.postgres.queries.membership import CHANNEL, Beat, agree, end, join, leave, renew
 
@@ -142,11 +143,12 @@ class Membership:
                 while True:
                     began_at, self._hurried = trio.current_time(), trio.Event()
                     await self._beat_once()
-                    await trio.sleep(LEAST_SECONDS)
-                    with trio.move_on_at(began_at + self._until_next_seconds()):
+                    ended_at = trio.current_time()
+                    with trio.move_on_at(self._next_at(began_at)):
                         await self._hurried.wait()
+                    await trio.sleep_until(ended_at + LEAST_SECONDS)
 
-    async def changed_from(self, known: Share | None) -> Share:
+    async def changed_from(self, known: object) -> Share:
         """Return this replica's share once it differs from a known one."""
         while self.share is None or self.share == known:
             await self._changed.wait()
@@ -214,17 +216,18 @@ class Membership:
             except StorageError:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
 
-    def _until_next_seconds(self) -> float:
-        """Return the time to the next beat: sooner after a failure, or if the lease of a peer ends before.
+    def _next_at(self, began_at: float) -> float:
+        """Return when the next beat is due: sooner after a failure, or if the lease of a peer ends before.
 
         A lease is three beats long: without a third try within it, two failures would end it.
         """
+        beat_seconds = self._timing.beat_seconds
         if self._has_failed:
-            return self._timing.beat_seconds / 2
+            return began_at + beat_seconds / 2
         agreed = frozenset() if self.share is None else self.share.agreed
         ends = [member.lease_seconds for member in self.members if member.seat.replica in agreed]
-        soonest = min((end for end in ends if end > 0), default=self._timing.beat_seconds)
-        return min(self._timing.beat_seconds, soonest + AFTER_LEASE_SECONDS)
+        soonest = min((end for end in ends if end > 0), default=math.inf) + AFTER_LEASE_SECONDS
+        return min(next_beat(began_at, beat_seconds), began_at + soonest)
 
     def _beat(self) -> Beat:
         return Beat(self._replica, self._figures(), self._timing.ttl_seconds, self._epoch_in_effect)

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import trio
 
 from watcher.postgres.errors import StorageError
-from watcher.postgres.queries.states_of_others import PAGE_ROWS, recent_states_of_others, states_of_others
+from watcher.postgres.queries.states_of_others import (
+    PAGE_ROWS,
+    late_batches,
+    recent_states_of_others,
+    states_of_others,
+)
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from watcher.history.present_state import Present
     from watcher.postgres.db import Database
@@ -20,9 +25,9 @@ LOOK_SECONDS = 1.0
 # A look takes a tenth of the time: at 100,000 targets of others it lasts for a second.
 PAUSE_SHARE = 9
 LONGEST_PAUSE_SECONDS = 10.0
-# A look for changes goes back so far, since flips may have waited in an outbox.
+# A look for changes goes back this far. Flips that were stored later than that lead to a look at all targets, as
+# happens now and then in any case.
 RECENT_SECONDS = 15.0
-# After so many looks for changes, a look at all targets finds later arrivals.
 LOOKS_BETWEEN_ALL = 60
 
 
@@ -46,6 +51,7 @@ class Others:
         replica: uuid.UUID,
         board: Board,
         epoch: Callable[[], int | None],
+        until_shared: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
     ) -> None:
         """Create one without states.
 
@@ -55,14 +61,16 @@ class Others:
             replica: this one.
             board: gets the states.
             epoch: returns the epoch of the agreement on shared targets; None without sharing.
+            until_shared: returns once there are other replicas.
         """
         self._database = database
         self._location = location
         self._replica = replica
         self._board = board
         self._epoch = epoch
+        self._until_shared = until_shared
         self._known_epoch: int | None = None
-        self._looks = 0
+        self._looks = self._late = 0
 
     async def run(self) -> NoReturn:
         """Look until cancelled; while PostgreSQL is unreachable, the last states stay."""
@@ -72,6 +80,7 @@ class Others:
                 await self.look()
             except StorageError:
                 self._known_epoch = None
+            await self._until_shared()
             pause_seconds = PAUSE_SHARE * (trio.current_time() - began_at)
             await trio.sleep(min(max(pause_seconds, LOOK_SECONDS), LONGEST_PAUSE_SECONDS))
 
@@ -88,7 +97,8 @@ class Others:
                 self._board.drop_elsewhere()
             self._known_epoch = None
             return
-        if epoch == self._known_epoch and self._looks < LOOKS_BETWEEN_ALL:
+        late = await late_batches(self._database)
+        if (epoch, late) == (self._known_epoch, self._late) and self._looks < LOOKS_BETWEEN_ALL:
             self._board.place_elsewhere(await recent_states_of_others(*place, RECENT_SECONDS))
             self._looks += 1
             return
@@ -99,4 +109,4 @@ class Others:
             names.update(one.target for one in seen)
             is_last = len(seen) < PAGE_ROWS
         self._board.drop_elsewhere(but=names)
-        self._known_epoch, self._looks = epoch, 0
+        self._known_epoch, self._late, self._looks = epoch, late, 0

@@ -76,7 +76,7 @@ class Source:
         return self._list("maintenance")
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
-        """Return the place of a value; see `Document.place_of`, which is slow the first time.
+        """Return the place of a value; see `Document.place_of`.
 
         Args:
             path: from the root of the file, as in `("urls", 3, "interval")`; the index counts in the file.
@@ -85,11 +85,11 @@ class Source:
         return self.document.place_of(path, key=key)
 
     def is_substituted(self, path: Sequence[str | int]) -> bool:
-        """Return whether the text at a path uses a variable; see `Document.is_substituted`, which is fast."""
+        """Return whether the text at a path uses a variable; see `Document.is_substituted`."""
         return self.document.is_substituted(path)
 
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
-        """Return the variables that the text at a path uses; see `Document.variables_in`, which is fast."""
+        """Return the variables that the text at a path uses; see `Document.variables_in`."""
         return self.document.variables_in(path)
 
     def named_files(self) -> Iterator[NamedFile]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import stat
-from collections import defaultdict
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -93,15 +92,9 @@ def _told(findings: Iterator[_Finding]) -> Iterator[_Finding]:
 
 
 def _placed(findings: Sequence[_Finding]) -> Iterator[Mistake]:
-    """Find all places at once, since each lookup reads its file again up to the place."""
-    paths = defaultdict[int, list[_Path]](list)
-    sources = {id(home): home for home, _, _ in findings if isinstance(home, Source)}
-    for home, path, _ in findings:
-        paths[id(home)].append(path)
-    places = {key: source.document.places_of(paths[key]) for key, source in sources.items()}
     for home, path, text in findings:
         if isinstance(home, Source):
-            yield Mistake(places[id(home)][path], dotted(path), text)
+            yield Mistake(home.place_of(path), dotted(path), text)
         else:
             yield Mistake(home.place, home.where, text)
 

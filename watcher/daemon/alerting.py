@@ -258,6 +258,10 @@ class Replicas:
         """Whether the lease is over and the database could not be reached to renew it."""
         return self.membership.is_cut_off
 
+    async def changed_from(self, known: object) -> object:
+        """Return once what is agreed on is something else than what is known."""
+        return await self.membership.changed_from(known)
+
     def holds(self, target: str) -> bool:
         """Whether a target is watched here by the agreement."""
         return self.share is None or self.share.holds(target)

@@ -6,8 +6,10 @@ be followed by hand, so the look would still be needed. A change is only a hint 
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import trio
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Stamp = tuple[int, ...]
+
+Result = TypeVar("Result")
 
 LOOK_SECONDS = 1.0
 # With more files the looks are further apart, so that they cost no more: a configuration may name thousands of secrets.
@@ -43,7 +47,7 @@ async def watch_files(
     content of a file in it counts only if that file is listed itself.
 
     Args:
-        files: returns them; called before each look, so that the list may change.
+        files: returns them; called before each look, also from a thread, so that the list may change.
         changed: called from the loop, a moment after the last change; must not block.
         read_at: when their reading started, in unix seconds; younger files count as changed. Now by default.
         look_seconds: the time between two looks.
@@ -63,8 +67,35 @@ async def watch_files(
         if _has_changed(before, stamps, int(since * 1e9)):
             stamps = await _look_until_quiet(files, limiter, stamps)
             changed()
-        before, since = stamps, began - FRESH_SECONDS
-        await trio.sleep(max(look_seconds, len(stamps) / MAX_FILES_PER_SECOND))
+        before, since = await _wait_for_change(files, stamps, began - FRESH_SECONDS, look_seconds, limiter)
+
+
+async def _wait_for_change(
+    files: Callable[[], Iterable[Path]],
+    before: Mapping[Path, Stamp],
+    since: float,
+    look_seconds: float,
+    limiter: trio.CapacityLimiter,
+) -> tuple[Mapping[Path, Stamp], float]:
+    """Look now and then until a file has changed; return what the look before that saw, and since when files count.
+
+    The thread sleeps between its looks by itself: so nothing wakes the loop while nothing changes.
+    """
+    stopped = threading.Event()
+
+    def look_until_changed() -> tuple[Mapping[Path, Stamp], float]:
+        seen, fresh_since = before, since
+        while not stopped.wait(max(look_seconds, len(seen) / MAX_FILES_PER_SECOND)):
+            began, stamps = time.time(), _stamps(dict.fromkeys(files()))
+            if _has_changed(seen, stamps, int(fresh_since * 1e9)):
+                break
+            seen, fresh_since = stamps, began - FRESH_SECONDS
+        return seen, fresh_since
+
+    try:
+        return await _in_thread(look_until_changed, limiter)
+    finally:
+        stopped.set()
 
 
 def _has_changed(before: Mapping[Path, Stamp], stamps: Mapping[Path, Stamp], since_ns: int) -> bool:
@@ -84,11 +115,15 @@ async def _look_until_quiet(
 
 
 async def _look(files: Callable[[], Iterable[Path]], limiter: trio.CapacityLimiter) -> Mapping[Path, Stamp]:
-    """Look at all files in a thread, since a file system may hang; waits until the system has a thread."""
-    paths = tuple(dict.fromkeys(files()))
+    """Look at all files."""
+    return await _in_thread(partial(_stamps, tuple(dict.fromkeys(files()))), limiter)
+
+
+async def _in_thread(look: Callable[[], Result], limiter: trio.CapacityLimiter) -> Result:
+    """Look in a thread, since a file system may hang; waits until the system has a thread."""
     while True:
         try:
-            return await trio.to_thread.run_sync(_stamps, paths, abandon_on_cancel=True, limiter=limiter)
+            return await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=limiter)
         except RuntimeError:  # no thread is left
             await trio.sleep(RETRY_SECONDS)
 

@@ -180,7 +180,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     parts.present.keeper = parts.keeper
     if (sharing := parts.sharing) is not None:
         place = configuration.settings.location, sinks.disk.outbox.id
-        others = Others(sinks.page_database or sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
+        reader, epoch = sinks.page_database or sinks.database, lambda: sharing.shared_epoch
+        others = Others(reader, *place, sinks.board, epoch, sharing.until_shared)
         nursery.start_soon(others.run)
     if parts.places is not None:
         nursery.start_soon(parts.places.run)
@@ -294,7 +295,7 @@ async def _resume(
         if parts.sharing is not None:
             parts.flip_lines.retarget(_checked(beginning.targets))
             return beginning, await parts.sharing.resume(beginning, now)
-        return beginning, await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
+        return beginning, await disk.run(lambda outbox: resume_from(outbox, configuration.targets, location, now))
     except OutboxUnavailableError as error:
         log.error("the outbox cannot be read, earlier states are unknown", error=error)
         return beginning, {}
@@ -355,10 +356,9 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
         if parts.sharing is not None:
-            parts.sharing.rename(file.difference.renamed)
+            parts.sharing.rename(file.difference.renamed, {target.name for target in found.added})
     if configured is not None or not found.is_empty:
-        registered = None if configured is None else watched_at(configured, watched.context.location)
-        await watched.change(found, step.moved, step.taken, registered)
+        await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))
         sinks.tally.forget(target.name for target in found.removed)
     if configured is not None:

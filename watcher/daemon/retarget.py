@@ -14,12 +14,13 @@ from watcher.checking.roster import NOBODY_CHECKED
 from watcher.model.clock_trust import wall_seconds
 from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.model.target import watched_at
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.startup import note, release, standings_of
 from watcher.recording.recorder import GATHER_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from watcher.checking.check_context import CheckContext
     from watcher.checking.roster import Roster
@@ -86,7 +87,7 @@ class WatchedTargets:
             found: the difference.
             moved: names of removed targets that are now watched elsewhere: not paused, and forgotten by this outbox.
             taken: what the database knows of starting targets that were watched elsewhere, by name.
-            configured: the targets to register in the database, watched here or elsewhere; None if unchanged.
+            configured: all targets of the file, at this location and elsewhere; None if unchanged.
 
         Returns:
             the standings of moved targets, by name.
@@ -98,7 +99,8 @@ class WatchedTargets:
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
         past = {**_going_on(found.renamed, ended, now), **await self._past_of(found.added), **ended}
-        resumption = self._resumption_of(beginning, removed, past, taken, now, found.renamed)
+        elsewhere = set(removed).intersection(target.name for target in configured or ())
+        resumption = self._resumption_of(beginning, removed, past, taken, now, found.renamed, elsewhere)
         standings = {**past, **resumption.standings}
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
@@ -113,7 +115,7 @@ class WatchedTargets:
             standings |= {name: past[name] for name in enabled if name in past}
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
         if configured is not None:
-            self.drain.retarget(configured)
+            self.drain.retarget(watched_at(configured, self.context.location))
         if found.removed or found.changed:
             self.context.forget_all_but(found.targets)
         self.board.drop(target.name for target in found.removed)
@@ -127,9 +129,11 @@ class WatchedTargets:
         taken: Mapping[str, Taken],
         now: datetime,
         renamed: Mapping[str, str],
+        elsewhere: Collection[str],
     ) -> Resumption:
         location = self.context.location
-        here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now, renamed)
+        known_here = [one for one in beginning if one.name not in taken]
+        here = reassign(known_here, removed, past, location, now, renamed, elsewhere)
         if not taken:
             return here
         own = {name: standing for name, standing in past.items() if name in taken}
@@ -172,7 +176,8 @@ class WatchedTargets:
             outbox.forget_standings(location, leaving.forgotten)
 
         with trio.move_on_after(SETTLE_SECONDS):
-            while after and not self._is_settled():  # noqa: ASYNC110  # no event tells when they are idle
+            while after and not self._is_settled():  # no event tells when they are idle
+                self.outbox_writer.hurry()
                 await trio.sleep(GATHER_SECONDS)
         try:
             with trio.fail_after(SETTLE_SECONDS):

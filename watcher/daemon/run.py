@@ -31,6 +31,7 @@ from watcher.model.target import watched_at
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
+from watcher.outbox.writer import GATHER_SECONDS
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import Database, open_database, open_reading_database
 from watcher.postgres.url import external_url, places_of
@@ -104,7 +105,9 @@ async def run_daemon(
                 _log_start(configuration)
                 async with (
                     open_page(settings) as page,
-                    _writing(success_file, _complaints_about(success_file), SUCCESSES_FLUSH) as successes,
+                    _writing(
+                        success_file, _complaints_about(success_file), SUCCESSES_FLUSH, GATHER_SECONDS
+                    ) as successes,
                     _services(settings, server, supervisor) as server_ready,
                     open_bridge(),
                     open_database(url) as database,
@@ -247,10 +250,10 @@ def _blaming(key: str, path: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def _writing(
-    sink: FileSink | StreamSink, report: Callable[[str], object], flush: Rung
+    sink: FileSink | StreamSink, report: Callable[[str], object], flush: Rung, gather_seconds: float = 0.0
 ) -> AsyncIterator[LineWriter]:
     """Run a line writer; write the waiting lines at the end, whatever ended the block."""
-    writer = LineWriter(sink, report)
+    writer = LineWriter(sink, report, gather_seconds=gather_seconds)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(writer.run)
         try:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.model.clock_trust import next_beat
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -69,7 +71,8 @@ class Supervisor:
                 self._send(WATCHDOG="1")
             elif self._unsent:
                 self._send()
-            await trio.sleep(RETRY_SECONDS if self.watchdog_seconds is None else self.watchdog_seconds / 2)
+            seconds = RETRY_SECONDS if self.watchdog_seconds is None else self.watchdog_seconds / 2
+            await trio.sleep_until(next_beat(trio.current_time(), seconds))
 
     def _send(self, **words: str) -> None:
         if not self._address:

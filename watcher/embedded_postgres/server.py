@@ -25,6 +25,7 @@ from watcher.embedded_postgres.pid_file import PidFile
 from watcher.embedded_postgres.programs import ServerPrograms
 from watcher.embedded_postgres.secret_file import write_secret
 from watcher.embedded_postgres.socket_folder import SOCKET_NAME, socket_folder
+from watcher.model.clock_trust import next_beat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,7 +190,7 @@ class EmbeddedPostgres:
             tries = 0
             ready()
             while self._serves():  # noqa: ASYNC110  # no event tells of a process that is not a child
-                await trio.sleep(WATCH_SECONDS)
+                await trio.sleep_until(next_beat(trio.current_time(), WATCH_SECONDS))
             log.warning("embedded PostgreSQL is gone, restarting it", log=self.log_file)
             await self._stop()
 

@@ -20,7 +20,7 @@ DEGRADED = "degraded"
 # These checks are counted, but not timed: their durations tell of the monitor, not of the site.
 FAULTS_OF_THE_MONITOR = frozenset({str(Reason.LOCAL), str(Reason.INTERNAL)})
 # The timed phases, in the order of the arrays of a rollup.
-SERIES = ("check", *Phases.__slots__)
+SERIES = ("check", *Phases._fields)
 
 PhaseTimes = tuple[float | None, ...]
 
@@ -42,15 +42,7 @@ class Measurement(NamedTuple):
 
 def measurement_of(outcome: Outcome) -> Measurement:
     """Return the data of a check for its minute."""
-    phases = outcome.phases
-    seconds = (
-        outcome.duration_seconds,
-        phases.resolve,
-        phases.connect,
-        phases.tls,
-        phases.processing,
-        phases.transfer,
-    )
+    seconds = (outcome.duration_seconds, *outcome.phases)
     return Measurement(
         outcome.target,
         outcome.location,
@@ -201,9 +193,8 @@ def _rolled_up(checks: list[tuple[str, Sequence[int | None]]]) -> Rollup:
     for series, column in enumerate(columns):
         values = [value for value in column if value is not None]
         times.append((sum(values) / 1000, min(values) / 1000, max(values) / 1000) if values else (None, None, None))
-        for value in values:
-            key = BUCKETS * series + bucket_of(value)
-            histogram[key] = histogram.get(key, 0) + 1
+        for bucket, count in Counter(map(bucket_of, values)).items():
+            histogram[BUCKETS * series + bucket] = count
     sums_ms, mins_ms, maxs_ms = zip(*times, strict=True)
     return Rollup(results, sums_ms, mins_ms, maxs_ms, histogram)
 

@@ -1,4 +1,4 @@
-"""Sends log lines to stderr at once, or to a writer that does not block; adds the priority for systemd's journal."""
+"""Writes log lines to stderr, or hands them to a writer that does not block; adds priorities for systemd's journal."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 STDERR = 2
-# Syslog priorities in front of a line, see sd-daemon(3); the journal removes them.
-_PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
+# The prefixes of sd-daemon(3) for structlog's levels; the journal removes them.
+PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "exception": "<3>", "critical": "<2>"}
 
 
 def is_the_journal(variables: Mapping[str, str], descriptor: int = STDERR) -> bool:
-    """Return whether a descriptor leads to the journal: JOURNAL_STREAM names its file, see systemd.exec(5).
+    """Return whether a descriptor is systemd's journal: JOURNAL_STREAM names its file, see systemd.exec(5).
 
     Args:
-        variables: of the environment.
-        descriptor: may be closed; then it does not lead to the journal.
+        variables: the environment variables.
+        descriptor: may be closed.
     """
     try:
         status = os.fstat(descriptor)
@@ -31,13 +31,13 @@ def is_the_journal(variables: Mapping[str, str], descriptor: int = STDERR) -> bo
 
 
 def with_priority(level: str, line: str) -> str:
-    """Put the priority in front of a line.
+    """Put the priority of a level in front of a line.
 
     Args:
-        level: one of structlog's.
-        line: for the journal.
+        level: the name of the logger's method, such as `info`; an unknown one adds nothing.
+        line: a line for the journal.
     """
-    return f"{_PRIORITIES.get(level, '')}{line}"
+    return f"{PRIORITIES.get(level, '')}{line}"
 
 
 _put_line: Callable[[str], None] | None = None
@@ -45,10 +45,10 @@ _put_line: Callable[[str], None] | None = None
 
 @contextmanager
 def lines_through(put_line: Callable[[str], None]) -> Iterator[None]:
-    """Pass lines to a writer that does not block while the block runs, instead of writing them at once.
+    """Hand lines to a writer that does not block, instead of writing them at once, until the `with` block ends.
 
     Args:
-        put_line: called only in the thread of trio, if there is one, also for lines of other threads.
+        put_line: called in trio's thread only, also for lines of other threads; in any thread if trio does not run.
     """
     global _put_line  # a process has one stderr
     _put_line = _in_this_thread(put_line)
@@ -59,17 +59,20 @@ def lines_through(put_line: Callable[[str], None]) -> Iterator[None]:
 
 
 def write_line(line: str) -> None:
-    """Write a line, without its end."""
+    """Write a line, given without its newline.
+
+    structlog's `WriteLogger` would block on a full pipe, and raise once stderr is closed.
+    """
     if _put_line is not None:
         _put_line(line)
     elif sys.stderr is not None:  # None if it was closed before the start
-        with suppress(OSError, ValueError):  # its reader has gone, or it was closed since
+        with suppress(OSError, ValueError):  # its reader has ended, or it is closed
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 
 
 def _in_this_thread(put_line: Callable[[str], None]) -> Callable[[str], None]:
-    import trio  # most commands have no need of it
+    import trio  # most commands do not need it
 
     try:
         token = trio.lowlevel.current_trio_token()

@@ -18,11 +18,25 @@ DOUBT_SECONDS = 86_400.0
 # clock near it would be followed and left by turns.
 WRONG_SECONDS = 2.0
 RIGHT_SECONDS = 1.0
+# A multiple that is nearer counts as this one.
+LEAST_NAP_SECONDS = 0.05
 
 
 def steady_seconds() -> float:
     """Return seconds of a clock that is never set, and that counts a suspend where the system has such a clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def next_beat(now: float, seconds: float) -> float:
+    """Return when a task that looks now and then wakes next: at a multiple of its time, so that all wake together.
+
+    Args:
+        now: seconds of a clock that nobody sets.
+        seconds: the longest to sleep.
+    """
+    latest = now + seconds
+    beat = latest // seconds * seconds if seconds > 0 else latest
+    return beat if beat > now + LEAST_NAP_SECONDS else latest
 
 
 class _Offsets(NamedTuple):

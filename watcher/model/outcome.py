@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # For one outcome; more would not be read.
@@ -43,10 +43,11 @@ class Reason(enum.StrEnum):
 
 
 _REASONS = frozenset(Reason)
+# Reasons whose details quote a site or a proxy; in other details a secret would only match a common word.
+_QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """The time a check spent in each phase, in seconds, summed over redirects; None if the phase did not happen.
 
     The five are those of blackbox_exporter's `probe_http_duration_seconds{phase}`.
@@ -58,15 +59,14 @@ class Phases:
     processing: float | None = None
     transfer: float | None = None
 
-    def __add__(self, other: Phases) -> Phases:
+    def plus(self, other: Phases) -> Phases:
         """Add the times; a phase that neither has stays None."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        pairs = zip(self, other, strict=True)
         return Phases(*(b if a is None else a if b is None else a + b for a, b in pairs))
 
     def as_milliseconds(self) -> dict[str, float | None]:
         """Return each phase in milliseconds, rounded to a microsecond."""
-        seconds = {name: getattr(self, name) for name in self.__slots__}
-        return {name: None if value is None else round(value * 1000, 3) for name, value in seconds.items()}
+        return {name: None if value is None else round(value * 1000, 3) for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,14 @@ class Fault:
     def __post_init__(self) -> None:
         # Details quote sites and exceptions; only this place makes them safe to log, store and show.
         object.__setattr__(self, "detail", one_line(self.detail))
+
+    def with_quotation(self, safe: Callable[[str], str]) -> str:
+        """Return the detail with its quotation made safe; our own words stay."""
+        if self.reason not in _QUOTING or self.quoted == "":
+            return self.detail
+        quoted = one_line(self.quoted or "")
+        own_chars = len(self.detail) - len(quoted) if quoted and self.detail.endswith(quoted) else 0
+        return self.detail[:own_chars] + safe(self.detail[own_chars:])
 
 
 def reason_named(word: str | None) -> Reason | None:

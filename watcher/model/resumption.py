@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from watcher.model.conclusion import GAP_INTERVALS, GAP_SECONDS, flips_of_change
 from watcher.model.outcome import Fault, Reason
+from watcher.model.places import COMBINED
 from watcher.model.state import NEVER_CHECKED, Flip, State
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ TAKEN_OUT = Fault(Reason.INTERNAL, "taken out of the configuration")
 RENAMED = Fault(Reason.INTERNAL, "given another name in the configuration")  # it continues under that name
 NOT_ENABLED = Fault(Reason.INTERNAL, "enabled is false in the configuration")
 NOT_WATCHED = Fault(Reason.INTERNAL, "the monitor was not running")
+
+
+def left_by(location: str) -> Fault:
+    """Return the cause of the pause of a target that is still configured, but no longer watched at a location."""
+    where = "several places together" if location == COMBINED else location
+    return Fault(Reason.INTERNAL, f"no longer watched from {where}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ def resume(
     *,
     alive_at: datetime | None,
     now: datetime,
+    elsewhere: Collection[str] = (),
 ) -> Resumption:
     """Compare the configured targets with the known states.
 
@@ -91,6 +99,7 @@ def resume(
         location: of this replica.
         alive_at: until when the daemon is known to have run; None if it never did.
         now: a moment with a time zone.
+        elsewhere: names that are configured for other locations only.
     """
     ended = now if alive_at is None else min(alive_at, now)
     changes = _Changes(location, past, now)
@@ -99,7 +108,7 @@ def resume(
         names.add(target.name)
         if not changes.obey_operator(target, ended) and target.name in past:
             changes.make(target.name, past[target.name].interrupted(ended), NOT_WATCHED)
-    return changes.without(past.keys() - names, ended)
+    return changes.without(past.keys() - names, ended, elsewhere=elsewhere)
 
 
 def reassign(
@@ -109,6 +118,7 @@ def reassign(
     location: str,
     now: datetime,
     renamed: Collection[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> Resumption:
     """Apply another configuration without a gap: known states stay.
 
@@ -119,12 +129,13 @@ def reassign(
         location: of this replica.
         now: a moment with a time zone.
         renamed: the new names of removed targets, by the former ones.
+        elsewhere: names that are configured for other locations only.
     """
     changes = _Changes(location, past, now)
     for target in targets:
         if not changes.obey_operator(target, now) and target.name in past:
             changes.make(target.name, past[target.name], None)
-    return changes.without(taken_out, now, renamed)
+    return changes.without(taken_out, now, renamed, elsewhere)
 
 
 def take_over(
@@ -214,9 +225,15 @@ class _Changes:
             return False
         return True
 
-    def without(self, taken_out: Iterable[str], ended: datetime, renamed: Collection[str] = ()) -> Resumption:
+    def without(
+        self,
+        taken_out: Iterable[str],
+        ended: datetime,
+        renamed: Collection[str] = (),
+        elsewhere: Collection[str] = (),
+    ) -> Resumption:
         names = frozenset(taken_out)
         for name in sorted(names):
-            cause = RENAMED if name in renamed else TAKEN_OUT
+            cause = RENAMED if name in renamed else left_by(self._location) if name in elsewhere else TAKEN_OUT
             self.make(name, self._past.get(name, NEVER_CHECKED).held(State.PAUSED, ended), cause)
         return Resumption(self._standings, frozenset(self._news), tuple(self._flips), names)

@@ -64,6 +64,7 @@ class Outbox:
         rows, payload_bytes: of the waiting entries.
         kept_bytes: of the stored entries, which are kept for a while in case the database goes back in time.
         alert_events: the number written since the file was opened.
+        alive_at: until when the daemon is known to have watched, in seconds since 1970; None if it never did.
         id: of this file, for ever.
         shares: whether standings go to PostgreSQL too, for other replicas.
         combined_targets: names of targets that several places watch: flips of one place make no incident of them.
@@ -86,6 +87,7 @@ class Outbox:
         self.combined_targets: frozenset[str] = frozenset()
         self.rows = self.payload_bytes = self.kept_bytes = 0
         self.alert_events = 0
+        self.alive_at: Any = None
         self._stored_until = 0
         self._kept: deque[_Kept] = deque()
         try:
@@ -130,6 +132,7 @@ class Outbox:
                 _set(database, "slots_until", slots_until)
             if alongside is not None:
                 alongside(database)
+        self.alive_at = now  # after the rows are counted: who reads it first knows of all until then
 
     def put(
         self,
@@ -191,6 +194,11 @@ class Outbox:
                 self._recount(database)
         if not is_kept:
             self.forget_stored(0)
+
+    def has_outlived(self, keep_seconds: float) -> bool:
+        """Say whether anything has been stored for so long; callable from any thread."""
+        kept = tuple(self._kept)
+        return bool(kept) and self._steady() - kept[0].stored_at >= keep_seconds
 
     def forget_stored(self, keep_seconds: float = math.inf, max_bytes: float = math.inf) -> None:
         """Delete entries stored longer ago than `keep_seconds`, and the oldest stored ones past `max_bytes`."""
@@ -334,6 +342,7 @@ class Outbox:
     def _take_up(self, database: sqlite3.Connection) -> None:
         self.id = id_of(_get(database, "id"))
         self._stored_until = _stored_until(database)
+        self.alive_at = _get(database, "alive_at")
         query = f"SELECT max(id), sum({_SIZE}) FROM stored GROUP BY id / ? ORDER BY 1"  # noqa: S608
         rows, now = database.execute(query, (_KEPT_AS_ONE_ROWS,)), self._steady()
         self._kept = deque(_Kept(last_id, size, now) for last_id, size in rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.model.clock_trust import wall_seconds
 from watcher.model.resumption import resume
+from watcher.model.target import watched_at
 from watcher.outbox.encoding import (
     RELEASE,
     decode_standing,
@@ -19,7 +20,7 @@ from watcher.outbox.flip_door import record_ended, record_flips
 from watcher.outbox.shared_alerts import SCOPE, export_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from watcher.model.resumption import Resumption
     from watcher.model.state import Standing
@@ -37,12 +38,12 @@ INSERT OR REPLACE INTO meta SELECT 'last_release', seq FROM sqlite_sequence WHER
 _ANY_RELEASE = "SELECT 1 FROM entries WHERE id = (SELECT value FROM meta WHERE key = 'last_release')"
 
 
-def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
+def resume_from(outbox: Outbox, targets: Sequence[Target], location: str, now: float) -> Mapping[str, Standing]:
     """Resume the standings of the outbox, and record in it what has changed since; blocks.
 
     Args:
         outbox: to read and to write.
-        targets: to be watched.
+        targets: all that are configured.
         location: of this replica.
         now: seconds since 1970.
 
@@ -50,7 +51,8 @@ def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: f
         the standing of each target that was checked before, by name.
     """
     leave_former_location(outbox, location, now)
-    return _take_up(outbox, targets, location, now)
+    elsewhere = frozenset(target.name for target in targets if not target.is_watched_at(location))
+    return _take_up(outbox, watched_at(targets, location), location, now, elsewhere)
 
 
 def leave_former_location(outbox: Outbox, location: str, now: float) -> None:
@@ -63,7 +65,7 @@ def leave_former_location(outbox: Outbox, location: str, now: float) -> None:
     """
     former = outbox.meta("location")
     if former not in {None, location}:
-        _take_up(outbox, (), former, now)
+        _take_up(outbox, (), former, now, elsewhere=outbox.standings(former))
 
 
 def past_of(outbox: Outbox, location: str, now: float) -> tuple[dict[str, Standing], datetime | None]:
@@ -85,9 +87,12 @@ def past_of(outbox: Outbox, location: str, now: float) -> tuple[dict[str, Standi
     return standings, datetime.fromtimestamp(alive_at, UTC)
 
 
-def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
+def _take_up(
+    outbox: Outbox, targets: Iterable[Target], location: str, now: float, elsewhere: Collection[str]
+) -> Mapping[str, Standing]:
     past, alive_at = past_of(outbox, location, now)
-    resumption = resume(targets, past, location, alive_at=alive_at, now=datetime.fromtimestamp(now, UTC))
+    moment = datetime.fromtimestamp(now, UTC)
+    resumption = resume(targets, past, location, alive_at=alive_at, now=moment, elsewhere=elsewhere)
     note(outbox, resumption, location, now)
     return resumption.standings
 

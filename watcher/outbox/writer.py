@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from watcher.history.rollup import measurement_of
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.outbox.bounds import drop_oldest
 from watcher.outbox.encoding import encode_failure, encode_standing, encode_standing_entry
 from watcher.outbox.errors import OutboxUnavailableError
@@ -35,7 +35,12 @@ log = structlog.get_logger()
 MAX_WAITING = 50_000
 # The limit of one transaction: a larger burst is written in pieces.
 MAX_AT_ONCE = 2_000
+# The shortest time between two transactions without news: handing one to the thread costs as much as the data of many
+# checks. A success waits so long at most, and is lost if the process is killed meanwhile. News never waits.
+GATHER_SECONDS = 0.25
 TICK_SECONDS = 1.0
+# Every other tick is noted on disk; less than two, as none is on time.
+NOTE_SECONDS = 1.5 * TICK_SECONDS
 RETRY_SECONDS = 1.0
 TIDY_SECONDS = 10.0
 COMPLAINT_SECONDS = 60.0
@@ -84,7 +89,7 @@ class OutboxWriter:
         self._report_kept = tell_kept
         self._trust = trust
         self._waiting: deque[Conclusion] = deque()
-        self._wake = trio.Event()
+        self._wake, self._urgent = trio.Event(), trio.Event()
         self._closed = False
         self._failing = False
         self._given_up = 0  # failures
@@ -99,7 +104,7 @@ class OutboxWriter:
 
     @property
     def written_at(self) -> float:
-        """The time of the last write to the outbox, in seconds since 1970; about once a second while that works."""
+        """The time of the last write to the outbox, in seconds since 1970; every two seconds while that works."""
         return self._tick_at
 
     @property
@@ -113,11 +118,18 @@ class OutboxWriter:
             self._give_up(self._waiting.popleft())
         self._waiting.append(conclusion)
         self._wake.set()
+        if conclusion.is_news or not conclusion.outcome.ok:
+            self._urgent.set()
+
+    def hurry(self) -> None:
+        """Write all waiting conclusions at once."""
+        self._wake.set()
+        self._urgent.set()
 
     def close(self) -> None:
         """Let `run` end when no conclusion waits."""
         self._closed = True
-        self._wake.set()
+        self.hurry()
 
     def give_up(self) -> int:
         """Give up waiting conclusions; return how many failures were given up in all."""
@@ -128,9 +140,10 @@ class OutboxWriter:
     async def run(self) -> None:
         """Write until closed and nothing waits, or until cancelled; unwritten conclusions keep waiting."""
         while True:
-            with trio.move_on_after(TICK_SECONDS):
+            with trio.move_on_at(next_beat(trio.current_time(), TICK_SECONDS)):
                 await self._wake.wait()
-            self._wake = trio.Event()
+            self._wake, self._urgent = trio.Event(), trio.Event()
+            gathers = bool(self._waiting)
             try:
                 while self._waiting:
                     await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
@@ -144,6 +157,9 @@ class OutboxWriter:
                 continue
             if self._closed and not self._waiting:
                 return
+            if gathers:
+                with trio.move_on_after(GATHER_SECONDS):
+                    await self._urgent.wait()
 
     async def _keep(self, batch: Sequence[Conclusion]) -> None:
         given_up_before = self._given_up_of_waiting
@@ -163,7 +179,7 @@ class OutboxWriter:
     async def _look_after(self) -> None:
         """Do regular work, also at the end: record that the daemon is alive, close minutes, apply the limits."""
         now = self._clock()
-        if 0 <= now - self._tick_at < TICK_SECONDS and not self._closed:
+        if 0 <= now - self._tick_at < NOTE_SECONDS and not self._closed:
             return
         tidy = not 0 <= now - self._tidy_at < TIDY_SECONDS
         before = self._disk.outbox.rows
@@ -209,7 +225,7 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
         ],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
-        slots_until=max(one.outcome.scheduled_at.timestamp() for one in batch),
+        slots_until=max([one.outcome.scheduled_at for one in batch]).timestamp(),
         # The last one of each target counts.
         standings=[
             (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news

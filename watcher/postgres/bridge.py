@@ -11,7 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import asyncpg
 import structlog
@@ -95,7 +95,11 @@ async def open_bridge() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def transaction(
-    connection: Connection, *, limit_seconds: float | None = COMMAND_SECONDS, **options: Any
+    connection: Connection,
+    *,
+    limit_seconds: float | None = COMMAND_SECONDS,
+    isolation: Literal["", "READ COMMITTED", "REPEATABLE READ"] = "",
+    readonly: bool = False,
 ) -> AsyncIterator[None]:
     """Run a block in a transaction, like asyncpg's `connection.transaction()`, but never wait for a lost server.
 
@@ -103,26 +107,28 @@ async def transaction(
 
     When the block is cut off, asyncpg would ask the server to roll back and wait for the answer, as long as a
     command may take when packets are lost. Here the connection is cut, and the server rolls back by itself. This is
-    an asyncio-flavoured function; its options are those of asyncpg.
+    an asyncio-flavoured function.
 
     Args:
         connection: outside any transaction.
         limit_seconds: about the longest that the server may spend on a statement or on waiting for a lock; None
             for reads that only the client limits. A limit of the pool applies as well.
+        isolation: a level other than the server's default.
+        readonly: whether the transaction only reads.
     """
-    begun = connection.transaction(**options)
-    await begun.start()
+    mode = f" ISOLATION LEVEL {isolation}" if isolation else ""
     try:
-        await connection.execute(_local_settings(limit_seconds))
+        # In one message: each is a wait for the server.
+        await connection.execute(f"BEGIN{mode}{' READ ONLY' if readonly else ''}; {_local_settings(limit_seconds)}")
         yield
     except (asyncpg.PostgresError, StorageError):
-        await begun.rollback()
+        await connection.execute("ROLLBACK")
         raise
     except BaseException:
         _cut(connection)
         raise
     else:
-        await begun.commit()
+        await connection.execute("COMMIT")
 
 
 def _local_settings(limit_seconds: float | None) -> str:
@@ -240,6 +246,7 @@ class Pool:
             connect=connect,
             min_size=0,  # with more, creating the pool fails when the server is away
             max_size=self._connections,
+            reset=_leave_as_it_is,
             **self._options(),
         )
 
@@ -269,7 +276,8 @@ class Pool:
             _most_seconds.set(self._most_seconds)  # this coroutine has its own task and context
             seconds = min(seconds, self._most_seconds)
         async with asyncio.timeout(CONNECT_SECONDS + seconds):
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
+            # One that is idle is there at once: a timer and a task more would be a part of what a query costs.
+            connection = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else CONNECT_SECONDS)
             try:
                 return await operation(connection)
             except asyncpg.ReadOnlySQLTransactionError:
@@ -290,6 +298,10 @@ class Pool:
                 raise
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """Reset nothing when a connection returns to the pool: all settings and locks end with their transaction."""
 
 
 # The longest that the server may spend on any statement of the present operation, see `Pool`.

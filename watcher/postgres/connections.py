@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from watcher.model.clock_trust import next_beat
 from watcher.postgres.errors import DatabaseUnavailableError, sentence_for
 from watcher.postgres.servers import Servers, place_of
 
@@ -63,7 +64,7 @@ async def listen_on(connection: OwnConnection, channel: str, heard: Callable[[st
         heard("")
         while not closed.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(LISTENING_PING_SECONDS):
+                async with asyncio.timeout_at(next_beat(asyncio.get_running_loop().time(), LISTENING_PING_SECONDS)):
                     await closed.wait()
                     return
             await connection.execute("SELECT 1")

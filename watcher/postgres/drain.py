@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 import trio
 
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.outbox.encoding import RELEASE
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.flip_door import record_ended
@@ -33,7 +33,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 # a new leader of a cluster should be found within seconds.
 MIN_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 5.0
-PING_SECONDS = 3.0
+PING_SECONDS = 4.0  # every second beat of the membership, so that both wake the loop together
 # A release of a thousand targets takes the database as long as this many rows.
 ROWS_OF_A_RELEASE = 200
 # Entries that arrive within this time are stored together.
@@ -145,10 +145,11 @@ class Drain:
             if is_last:
                 return
             if self._up and not self._closing.is_set():
-                with trio.move_on_after(GATHER_SECONDS):
-                    await self._closing.wait()
-                with trio.move_on_after(PING_SECONDS):
+                drained_at = trio.current_time()
+                with trio.move_on_at(next_beat(drained_at, PING_SECONDS)):
                     await self._wake.wait()
+                with trio.move_on_at(drained_at + GATHER_SECONDS):
+                    await self._closing.wait()
 
     async def _drain(self) -> None:
         """Store all waiting entries."""
@@ -162,7 +163,8 @@ class Drain:
         is_all = False
         while not is_all:
             self._wake, begun = trio.Event(), trio.current_time()
-            entries, is_all, alive_at = await self._disk.run(self._look)
+            known = self._known()
+            entries, is_all, alive_at = await self._disk.run(self._look) if known is None else known
             if entries:
                 await self._store_all(entries)
                 self._note_up()
@@ -173,7 +175,7 @@ class Drain:
                 # would be wrong for that one.
                 await self._store.mark_alive(alive_at, self._stored_until)
                 self.drained_until = alive_at.timestamp()
-                if self._disk.outbox.kept_bytes:
+                if self._disk.outbox.has_outlived(self._keep_stored_seconds):
                     await self._disk.run(lambda outbox: outbox.forget_stored(self._keep_stored_seconds))
             if is_all and self._is_open:
                 self._is_open = await self._store.is_known()
@@ -189,6 +191,12 @@ class Drain:
 
     async def _record_ended(self, flips: Sequence[Flip]) -> None:
         await self._disk.run(lambda outbox: record_ended(outbox, flips, self._clock()))
+
+    def _known(self) -> tuple[list[Entry], bool, datetime | None] | None:
+        """Return what `_look` would, where nothing waits, which needs no thread; else None."""
+        alive_at = self._disk.outbox.alive_at  # before the rows, which are counted first
+        is_known = isinstance(alive_at, float | int) and not self._disk.outbox.rows
+        return ([], True, datetime.fromtimestamp(alive_at, UTC)) if is_known else None
 
     def _look(self, outbox: Outbox) -> tuple[list[Entry], bool, datetime | None]:
         """Return the entries to store next, whether they are all, and the outbox's alive time; runs in its thread."""

@@ -26,7 +26,7 @@ from watcher.postgres.tables.ownership import (
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.bridge import Connection
@@ -53,7 +53,9 @@ class Ownership:
         self._outbox = disk.outbox.id  # as of the start: a file that replaces a damaged one has another id
         self._location = location
 
-    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+    async def claim(
+        self, names: Sequence[str], *, by_force: bool = False, renamed: Collection[str] = ()
+    ) -> dict[str, Taken] | None:
         """Claim targets that no other living replica has. Targets that this replica already has are claimed as well.
 
         A target that this replica has released itself is not claimed before the release is stored: until then the
@@ -62,6 +64,8 @@ class Ownership:
         Args:
             names: of the targets.
             by_force: whether to claim them from living replicas too.
+            renamed: those that this replica has checked since they got these names. Unless one has had an owner, its
+                flips in the database are this replica's own.
 
         Returns:
             what is known of the claimed targets, by name; None if the database cannot be queried.
@@ -73,7 +77,8 @@ class Ownership:
             )
             wanted = [name for name in names if name not in released]
             for first in range(0, len(wanted), CLAIMED_AT_ONCE):
-                taken |= await self._claim(wanted[first : first + CLAIMED_AT_ONCE], newest, by_force=by_force)
+                some = wanted[first : first + CLAIMED_AT_ONCE]
+                taken |= await self._claim(some, newest, by_force=by_force, renamed=renamed)
         except (DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError):
             return None
         return taken
@@ -128,7 +133,9 @@ class Ownership:
         stored: dict[str, str] = {}
         return [stored[row["target"]] for row in await self._database.operate(take, CLAIM_SECONDS)]
 
-    async def _claim(self, names: Sequence[str], newest: int, *, by_force: bool) -> dict[str, Taken]:
+    async def _claim(
+        self, names: Sequence[str], newest: int, *, by_force: bool, renamed: Collection[str]
+    ) -> dict[str, Taken]:
         if not names:
             return {}
 
@@ -141,7 +148,9 @@ class Ownership:
                 await connection.execute(MAKE_STATES, *place, timeout=CLAIM_SECONDS)
                 free = await connection.fetch(LOCK_TARGETS, *place, self._outbox, by_force, timeout=CLAIM_SECONDS)
                 place = self._location, [row["target"] for row in free]
-                return await connection.fetch(CLAIM, *place, self._outbox, newest, by_force, timeout=CLAIM_SECONDS)
+                own = [name for name, shown in stored.items() if shown in renamed]
+                arguments = *place, self._outbox, newest, by_force, own
+                return await connection.fetch(CLAIM, *arguments, timeout=CLAIM_SECONDS)
 
         stored: dict[str, str] = {}
         rows = await self._database.operate(claim, CLAIM_SECONDS)

@@ -39,9 +39,9 @@ from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.alerting import DROP_SETTLED_MESSAGES, INSERT_ALERT_EVENTS, apply_step
 from watcher.postgres.tables.failures import INSERT_FAILURES
-from watcher.postgres.tables.flips import ANY_AHEAD, INSERT_FLIPS, PUT_RIGHT
+from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT, TIMES_OF_FLIPS
 from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
-from watcher.postgres.tables.outboxes import NOTE_STORED, STORED_UNTIL
+from watcher.postgres.tables.outboxes import COUNT_LATE, NOTE_STORED, STORED_UNTIL
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
 from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
 from watcher.text.escaping import one_line
@@ -191,7 +191,10 @@ class TableStore:
                 await self._store_owned(connection, found, late)
                 # Checked on the entries, since searching the tables takes long.
                 texts, _ = texts_and_numbers(connection, found[FLIP])
-                return bool(found[FLIP]) and bool(await connection.fetchval(ANY_AHEAD, texts))
+                times = await connection.fetchrow(TIMES_OF_FLIPS, texts) if found[FLIP] else None
+                if times is not None and times["is_late"]:
+                    await connection.execute(COUNT_LATE, self.registration.outbox)
+                return times is not None and bool(times["is_ahead"])
 
         if await self._database.operate(write):
             await self._correct_times()

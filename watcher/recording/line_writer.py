@@ -138,20 +138,29 @@ class LineWriter:
     `put` never blocks. While the sink fails, lines wait and are retried; past the bound the oldest are dropped.
     """
 
-    def __init__(self, sink: Sink, report: Callable[[str], object], *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        report: Callable[[str], object],
+        *,
+        gather_seconds: float = 0.0,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         """Create a writer.
 
         Args:
             sink: the destination of lines.
             report: called with a message for the operator once when the sink starts to fail, and once when it recovers.
+            gather_seconds: the shortest time between two writes; meanwhile, lines gather.
             retry_seconds: time between two tries while the sink fails.
         """
         self._sink = sink
         self._report = report
+        self._gather_seconds = gather_seconds
         self._retry_seconds = retry_seconds
         self._waiting: deque[str] = deque()
         self._wake = trio.Event()
-        self._closed = False
+        self._closed = trio.Event()
         self._finished = trio.Event()
         self._failing = False
         self._dropped = 0
@@ -168,7 +177,7 @@ class LineWriter:
 
     async def finish(self) -> None:
         """Tell `run` to end once all lines are written, and wait for it."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         await self._finished.wait()
 
@@ -180,7 +189,10 @@ class LineWriter:
             while self._waiting:
                 if not await self._write_waiting():
                     await trio.sleep(self._retry_seconds)
-            if self._closed:
+                    continue
+                with trio.move_on_after(self._gather_seconds):
+                    await self._closed.wait()
+            if self._closed.is_set():
                 self._finished.set()
                 return
 

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.text.escaping import MAX_VALUE_CHARS, json_string, key_values, one_line, quoted
+from watcher.model.outcome import Phases
+from watcher.text.escaping import MAX_VALUE_CHARS, json_string, one_line, quoted, value_text
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from watcher.model.outcome import Outcome
     from watcher.model.state import State
 
 
+_TIMES = ("duration_ms", *(f"{phase}_ms" for phase in Phases._fields))
+_NUMBERS_IN_TEXT = ("status=%d", *(f"{name}=%.1f" for name in _TIMES), "bytes=%d")
+_NUMBERS_IN_JSON = ('"status": %d', *(f'"{name}": %.1f' for name in _TIMES), '"bytes": %d')
+
+
 def success_line(outcome: Outcome) -> str:
     """Format a success as one line; users, scripts and dashboards rely on its format."""
-    numbers = " ".join([f"{name}={number}" for name, number in _numbers(outcome)])
-    return f"{_head(outcome, 'success')} {numbers}"
+    return f"{_head(outcome, 'success')} {' '.join(_numbers(outcome, _NUMBERS_IN_TEXT))}"
 
 
 def success_json(outcome: Outcome) -> str:
     """Format a success as one JSON object, with the names, numbers and order of `success_line`."""
-    numbers = ", ".join([f'"{name}": {number}' for name, number in _numbers(outcome)])
-    return f"{_json_head(outcome, 'success')}, {numbers}}}"
+    return f"{_json_head(outcome, 'success')}, {', '.join(_numbers(outcome, _NUMBERS_IN_JSON))}}}"
 
 
 def failure_line(outcome: Outcome, *, stored: bool) -> str:
@@ -105,28 +109,24 @@ def _detail(outcome: Outcome) -> str | None:
     return None if outcome.degraded is None else one_line(outcome.degraded)
 
 
-def _numbers(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    """Yield the numbers that a success has, as both formats write them."""
-    phases = outcome.phases
-    if outcome.status_code is not None:
-        yield "status", str(outcome.status_code)
-    yield "duration_ms", f"{outcome.duration_seconds * 1000:.1f}"
-    for name, seconds in (
-        ("resolve_ms", phases.resolve),
-        ("connect_ms", phases.connect),
-        ("tls_ms", phases.tls),
-        ("processing_ms", phases.processing),
-        ("transfer_ms", phases.transfer),
-    ):
-        if seconds is not None:
-            yield name, f"{seconds * 1000:.1f}"
-    if outcome.body_bytes is not None:
-        yield "bytes", str(outcome.body_bytes)
+def _numbers(outcome: Outcome, forms: Sequence[str]) -> list[str]:
+    """Return the numbers that a success has, each with its name.
+
+    Args:
+        outcome: the success.
+        forms: `_NUMBERS_IN_TEXT` or `_NUMBERS_IN_JSON`.
+    """
+    status_code, body_bytes = outcome.status_code, outcome.body_bytes
+    status_form, *time_forms, bytes_form = forms
+    times = (outcome.duration_seconds, *outcome.phases)
+    numbers = [] if status_code is None else [status_form % status_code]
+    numbers += [form % (seconds * 1000) for form, seconds in zip(time_forms, times, strict=True) if seconds is not None]
+    return numbers if body_bytes is None else [*numbers, bytes_form % body_bytes]
 
 
 def _head(outcome: Outcome, kind: str) -> str:
     name = quoted(one_line(outcome.target, limit_chars=MAX_VALUE_CHARS))
-    return f"{timestamp(outcome.started_at)} {kind} target={name} {key_values({'url': outcome.address})}"
+    return f"{timestamp(outcome.started_at)} {kind} target={name} url={value_text(outcome.address)}"
 
 
 def _json_head(outcome: Outcome, kind: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -107,12 +108,16 @@ async def record(
         tally: counts the checks.
         lines: formats the lines of successes.
     """
+    gathered_at = -math.inf
     async for conclusion in conclusions:
-        _record(conclusion, put_line, keep, board, tally, lines)
+        try:
+            await trio.sleep_until(gathered_at)
+        finally:
+            _record(conclusion, put_line, keep, board, tally, lines)
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
                 _record(conclusions.receive_nowait(), put_line, keep, board, tally, lines)
-        await trio.sleep(GATHER_SECONDS)
+        gathered_at = trio.current_time() + GATHER_SECONDS
 
 
 def _record(

@@ -1,101 +1,96 @@
-"""What of channels nobody may read: addresses with tokens in them, headers, and what messages are signed with."""
+"""Lists the secrets of channels, and masks the answers of their receivers. Pure."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, WebhookReceiver
-from watcher.secrets.of_targets import (
-    MIN_SECRET_CHARS,
-    parts_of_address,
-    parts_of_header,
-    parts_of_userinfo,
-    ways_to_write,
-)
+from watcher.secrets.masking import forms_of, masked_line
+from watcher.secrets.of_targets import parts_of_address, parts_of_header, parts_of_userinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.options import AlertingOptions
 
-# Of a piece of an address, nobody can tell whether it is a token or a word, such as the name of a topic. A token is
-# long, and most have digits in them.
+# Of an answer; its first words are the most useful.
+MAX_ANSWER_CHARS = 200
+
+# Words in the addresses and the answers of many services: masking them would leave nothing to read.
+WORDS_OF_PATHS = frozenset(
+    {"alert", "alerts", "api", "chat", "hook", "hooks", "json", "message", "messages", "notification", "notifications"}
+    | {"notify", "push", "room", "rooms", "send", "services", "text", "webhook", "webhooks", "workflows"}
+    | {"false", "html", "insecure", "markdown", "mode", "true"}
+)
+# In the log, a piece of an address or an argument may be a word, such as the name of a topic. Tokens have at least
+# this length, and most have digits.
 MIN_TOKEN_CHARS = 8
 MIN_WORD_CHARS = 20
 
-_DIGIT = re.compile("[0-9]")
-_PORT = re.compile("[0-9]{1,5}")
-_BETWEEN = re.compile("[/?&=#;,@:]+")
+_BETWEEN = re.compile(r"[/?#&=:@,;\s]+")
 
 
-def secrets_of_channel(channel: Channel) -> tuple[str, ...]:
-    """List what of a channel may stand in no line, no row and no answer, in all the ways in which it may be written."""
-    found = _parts_of_channel(channel)
-    return tuple(dict.fromkeys(form for secret in found for form in ways_to_write(secret)))
+def masked_answer(text: str, channel: Channel, limit_chars: int = MAX_ANSWER_CHARS) -> str:
+    """Return the text of a receiver as one line of limited length, without the secrets of the channel.
+
+    Args:
+        text: in words; it may quote the receiver.
+        channel: each piece of its address but the host is masked: receivers quote more of it than others do.
+        limit_chars: the longest result, in characters.
+    """
+    return masked_line(text.strip(), _forms_of(channel), limit_chars)
 
 
 def secrets_of_alerting(alerting: AlertingOptions) -> tuple[str, ...]:
-    """List what of channels, heartbeat and connectivity may stand in no line of the log.
-
-    Args:
-        alerting: of whose channels the whole address, the tokens in it, headers, arguments of programs that look like
-            tokens and the secret for signing are secrets; of the address of an Alertmanager, only userinfo and query.
-
-    Returns:
-        each secret that is long enough to be masked, as it is configured.
-    """
-    found = [part for channel in alerting.channels for part in _parts_of_channel(channel)]
+    """Return the secrets of channels, heartbeat and connectivity to mask in the log; of addresses, only the tokens."""
+    found = [part for channel in alerting.channels for part in _parts_of(channel, _is_token)]
     if alerting.heartbeat is not None:
-        found += _parts_of_url(alerting.heartbeat.url)
+        found += _parts_of_url(alerting.heartbeat.url, _is_token)
     if alerting.connectivity is not None:
         found += (part for address in alerting.connectivity.targets for part in parts_of_address(address))
-    return tuple(dict.fromkeys(part for part in found if len(part) >= MIN_SECRET_CHARS))
+    return tuple(dict.fromkeys(found))
 
 
-def _parts_of_channel(channel: Channel) -> Iterator[str]:
+@lru_cache(256)
+def _forms_of(channel: Channel) -> tuple[str, ...]:
+    return forms_of(_parts_of(channel, lambda piece: piece not in WORDS_OF_PATHS))
+
+
+def _parts_of(channel: Channel, is_secret: Callable[[str], bool]) -> Iterator[str]:
     receiver = channel.receiver
-    if isinstance(receiver, AlertmanagerReceiver):
-        yield from parts_of_address(receiver.url)
-        return
     if isinstance(receiver, ExecReceiver):
         for argument in receiver.command[1:]:
             yield from filter(_is_token, _BETWEEN.split(argument))
         return
-    yield from _parts_of_url(receiver.url)
-    if isinstance(receiver, AppriseReceiver):
-        yield from _tokens_in_host(receiver.url)
+    yield from _parts_of_url(receiver.url, is_secret, is_secret_whole=not isinstance(receiver, AlertmanagerReceiver))
+    host = _split(receiver.url)[0]
+    if isinstance(receiver, AppriseReceiver) and "." not in host and not host.startswith(("[", "localhost")):
+        # The host is a token, as in `tgram://123456789:abc/`; the text after the colon may be a port.
+        first, _, second = host.partition(":")
+        yield from filter(is_secret, (first, unquote(first)))
+        yield from () if re.fullmatch("[0-9]{0,5}", second) else (host, second)
     if isinstance(receiver, WebhookReceiver):
-        for _, value in receiver.headers:
-            yield from parts_of_header(value)
+        yield from (part for _, value in receiver.headers for part in parts_of_header(value))
         yield from (receiver.secret or "", (receiver.secret or "").removeprefix("whsec_"))
 
 
-def _tokens_in_host(url: str) -> Iterator[str]:
-    """Yield what stands in the place of the host, where that is a token, as in `tgram://123456789:abc/`."""
-    host = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-    if "." in host:
-        return
-    first, _, second = host.partition(":")
-    if second and not _PORT.fullmatch(second):
-        yield from (host, first, second)
-    yield from filter(_is_token, (first, second))
+def _parts_of_url(url: str, is_secret: Callable[[str], bool], *, is_secret_whole: bool = True) -> Iterator[str]:
+    yield from (url, url.partition("://")[2]) if is_secret_whole else ()
+    yield from parts_of_userinfo(url) if is_secret_whole else parts_of_address(url)
+    path = _split(url)[1]
+    for piece in filter(is_secret, (path, *_BETWEEN.split(path))):
+        yield from (piece, unquote(piece), unquote_plus(piece))
 
 
-def _parts_of_url(url: str) -> Iterator[str]:
-    yield url
-    yield url.partition("://")[2]
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return
-    yield from parts_of_userinfo(url)
-    for piece in _BETWEEN.split(f"{parts.path}/{parts.query}/{parts.fragment}"):
-        if _is_token(piece):
-            yield from (piece, unquote(piece))
+def _split(url: str) -> tuple[str, str]:
+    """Return the host with its port, and what follows."""
+    authority, _, path = re.sub("[/?#]", "\0", url.partition("://")[2], count=1).partition("\0")
+    return authority.rpartition("@")[2], path
 
 
 def _is_token(text: str) -> bool:
-    return len(text) >= (MIN_TOKEN_CHARS if _DIGIT.search(text) else MIN_WORD_CHARS)
+    return len(text) >= (MIN_TOKEN_CHARS if re.search("[0-9]", text) else MIN_WORD_CHARS)

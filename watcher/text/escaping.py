@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def key_values(fields: Mapping[str, object]) -> str:
         one line, in the order of the mapping; long values are cut, and values with other than plain characters are
         quoted.
     """
-    return " ".join(f"{key}={_value(str(value))}" for key, value in fields.items() if value is not None)
+    return " ".join(f"{key}={value_text(str(value))}" for key, value in fields.items() if value is not None)
 
 
 def json_string(text: str) -> str:
@@ -61,13 +61,17 @@ def json_string(text: str) -> str:
     return encode_basestring_ascii(text).replace("\x7f", "\\u007f")
 
 
-def json_line(value: object) -> str:
+def json_line(value: object, **options: Any) -> str:
     """Write plain lists, dictionaries, strings and numbers as one line of JSON, see `json_string`.
+
+    Args:
+        value: for `json.dumps`.
+        options: for `json.dumps`.
 
     Raises:
         ValueError: it contains NaN, an infinity or a lone surrogate: see `watcher.text.loggable`.
     """
-    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
+    return json.dumps(value, allow_nan=False, **options).replace("\x7f", "\\u007f")
 
 
 def quoted(text: str) -> str:
@@ -75,6 +79,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _value(text: str) -> str:
+def value_text(text: str) -> str:
+    """Format one value of `key_values`."""
     safe = one_line(text, limit_chars=MAX_VALUE_CHARS)
     return safe if _BARE_VALUE.fullmatch(safe) else quoted(safe)

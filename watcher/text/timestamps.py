@@ -8,7 +8,8 @@ from functools import lru_cache
 
 def timestamp(moment: datetime) -> str:
     """Format a moment as ISO 8601 UTC with milliseconds: `2026-11-23T15:20:55.857Z`."""
-    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def timestamp_of(milliseconds: int) -> str:

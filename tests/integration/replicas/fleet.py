@@ -1,4 +1,4 @@
-"""Several daemons of one location, each with a way to the database of its own, and the sites they check."""
+"""Several daemons of one location, each with its own connection to the database, and the sites they check."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ BEAT_SECONDS = 0.8
 TTL_SECONDS = 3 * BEAT_SECONDS
 SHORT_LEASES = (sys.executable, "-m", "tests.integration.replicas.short_leases", str(BEAT_SECONDS))
 INTERVAL_SECONDS = 0.5
-# A lease, the beats until the others agree and have claimed, by force if need be, and what a busy machine takes.
+# A lease, the beats until the others agree and have claimed, by force if need be, and a busy machine's delay.
 PATIENCE_SECONDS = 60.0
 
-# What is not as all have agreed.
+# Events that are not agreed by all.
 _UNSETTLED = """
 SELECT 'target ' || target AS what FROM states WHERE watched AND (owner IS NULL OR NOT EXISTS (
     SELECT FROM members WHERE replica = owner AND expires_at > clock_timestamp() AND fingerprint <> ''
@@ -48,7 +48,7 @@ HAVING coalesce(max(jsonb_array_length(seats)), 0) <> $1
 
 @dataclass
 class Toggle:
-    """What a site was made to be, and between which moments the daemons must have seen it."""
+    """The state that a site was given, and between which moments the daemons must have seen it."""
 
     state: str
     since: float
@@ -56,7 +56,7 @@ class Toggle:
 
 
 class Sites:
-    """All sites: each answers, and notes when it is asked."""
+    """All sites: each answers, and records its requests."""
 
     def __init__(self) -> None:
         self.asked_at: defaultdict[str, list[float]] = defaultdict(list)
@@ -71,7 +71,7 @@ class Sites:
         await stream.send_all(response(status="500 Broken" if name in self.broken else "200 OK"))
 
     def toggle(self, name: str) -> Toggle:
-        """Break a site that is whole, and mend one that is broken."""
+        """Break a working site, or mend a broken one."""
         self.broken ^= {name}
         toggle = Toggle("down" if name in self.broken else "up", time.time())
         self.toggles[name].append(toggle)
@@ -80,11 +80,11 @@ class Sites:
 
 @dataclass
 class Replica:
-    """One daemon, or the place of one.
+    """One daemon, or its place.
 
     Attributes:
-        proxies: its ways to the database, one to each server.
-        prefix: what its command is put after.
+        proxies: its connections to the database, one per server.
+        prefix: the command that its own is appended to.
     """
 
     folder: Folder
@@ -94,7 +94,7 @@ class Replica:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self, command: Sequence[str] = SHORT_LEASES, clock_seconds: int = 0) -> Daemon:
-        """Start it, on a machine whose clock is ahead by so many seconds."""
+        """Start it, on a machine whose clock is ahead by that many seconds."""
         command = (*self.prefix, *command, *([str(clock_seconds)] if clock_seconds else []))
         self.daemon = await self.stack.enter_async_context(self.folder.daemon(command))
         return self.daemon
@@ -113,22 +113,22 @@ class Replica:
         assert (await daemon.stop())[0] == 0, daemon.lines()
 
     async def cut(self) -> None:
-        """Cut it off from the database."""
+        """Disconnect it from the database."""
         for proxy in self.proxies:
             await proxy.shut()
 
     async def mend(self) -> None:
-        """Let it reach the database again."""
+        """Reconnect it to the database."""
         for proxy in self.proxies:
             await proxy.open()
 
     def freeze_network(self) -> None:
-        """Lose all packets between it and the database."""
+        """Drop all packets between it and the database."""
         for proxy in self.proxies:
             proxy.freeze()
 
     def thaw_network(self) -> None:
-        """Let packets through again."""
+        """Forward packets again."""
         for proxy in self.proxies:
             proxy.thaw()
 
@@ -143,8 +143,8 @@ class Fleet:
     """All replicas, and their sites.
 
     Attributes:
-        root: of the sites' addresses.
-        names: of the targets that the newest file has.
+        root: the common part of the sites' addresses.
+        names: the targets of the newest file.
     """
 
     replicas: list[Replica]
@@ -161,7 +161,7 @@ class Fleet:
         replica.folder.configure(urls, also, **settings_for(*replica.proxies))
 
     async def until_settled(self, count: int) -> float:
-        """Wait until so many replicas share all targets, and each has been checked since; return how long that took."""
+        """Wait until that many replicas share all targets, and each was checked since; return how long that took."""
         begun = trio.current_time()
         unsettled: list[str] = []
         with trio.move_on_after(PATIENCE_SECONDS):
@@ -184,7 +184,7 @@ class Fleet:
         return [name for name in self.names if not any(at > moment for at in self.sites.asked_at[name][-1:])]
 
     def said(self) -> list[str]:
-        """Return the newest lines of all that are about anything but sites."""
+        """Return the newest lines of all that are not about sites."""
         lines = []
         for number, replica in enumerate(self.replicas):
             of_one = (replica.folder.path / "stderr.log").read_text().splitlines()
@@ -192,7 +192,7 @@ class Fleet:
         return lines
 
     async def until_seen(self, name: str, toggle: Toggle) -> None:
-        """Wait until the table says that a target is as its site was made to be."""
+        """Wait until the table has a target in the state of its site."""
         found: list[dict[str, Any]] = []
         with trio.move_on_after(PATIENCE_SECONDS):
             while [row.get("state") for row in found] != [toggle.state]:
@@ -212,15 +212,15 @@ async def open_fleet(
     names: list[str],
     space: Namespace | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Make so many replicas, of which none runs yet.
+    """Prepare that many replicas, without starting one.
 
     Args:
-        folder: an empty one.
-        database: theirs.
-        urls: of its servers.
-        count: how many there are.
-        names: of the targets.
-        space: where the first of them is, if not here.
+        folder: an empty folder.
+        database: their database.
+        urls: its servers.
+        count: the number of replicas.
+        names: the targets.
+        space: the network namespace of the first one, if not this one.
     """
     sites = Sites()
     async with AsyncExitStack() as stack:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TIMING = Timing(ttl_seconds=3.0, beat_seconds=0.5, limit_seconds=0.45)
 JOIN_SECONDS = 10.0
-# For what must come, however busy the machine is.
+# For events that must come, however busy the machine is.
 PATIENCE_SECONDS = 30.0
 NAMES = tuple(f"site {number}" for number in range(60))
 
@@ -44,7 +44,7 @@ class One:
         self.nursery.start_soon(self.run)
 
     async def shares_with(self, others: Collection[One], after: int = 0) -> int:
-        """Wait until it works by what these have agreed on, later than an epoch, and return the epoch of that."""
+        """Wait until it works by an agreement of these replicas later than an epoch, and return its epoch."""
         replicas = {one.seat.replica for one in others}
         with trio.fail_after(PATIENCE_SECONDS):
             while (share := self.membership.share) is None or share.agreed != replicas or share.epoch <= after:
@@ -54,7 +54,7 @@ class One:
 
 @asynccontextmanager
 async def open_replicas(url: str) -> AsyncIterator[Callable[..., One]]:
-    """Give what makes replicas."""
+    """Yield a factory of replicas."""
     async with open_database(url, connections=16) as database, trio.open_nursery() as nursery:
 
         def make(name: str = "one", *, replica: uuid.UUID | None = None, timing: Timing = TIMING) -> One:
@@ -81,6 +81,6 @@ async def all_share(ones: Collection[One], after: int = 0) -> int:
 
 
 def are_covered(ones: Collection[One]) -> None:
-    """Each target has one owner among them."""
+    """Assert that each target has one owner among them."""
     shares = [one.membership.share for one in ones]
     assert all(sum(share is not None and share.holds(name) for share in shares) == 1 for name in NAMES)

@@ -1,4 +1,4 @@
-"""A network namespace: a process in it has a network of its own, which can lose what it leads to. For root only."""
+"""A network namespace: a process in it has its own network, which can lose its routes. Needs root."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CAN_MAKE = os.geteuid() == 0 and shutil.which("ip") is not None
-# Of nobody's network; the third number is the process's, so that tests beside each other have one each.
+# Addresses for documentation; the third number is the process's, so that parallel tests have one each.
 _NETWORK = "10.213"
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """A namespace that is joined to this one by a cable.
+    """A namespace that a cable connects to this one.
 
     Attributes:
-        sites, database: addresses of this namespace, which have the same meaning in that one.
+        sites, database: addresses of this namespace, with the same meaning in that one.
         inside: its own address.
     """
 
@@ -33,21 +33,21 @@ class Namespace:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What a command is put after to run in it."""
+        """The command to which a command is appended to run in it."""
         return ("nsenter", f"--net=/run/netns/{self.name}")
 
     def lose_sites(self) -> None:
-        """Have no way from there to the sites."""
+        """Remove the route from there to the sites."""
         _ip("-n", self.name, "route", "add", "unreachable", self.sites)
 
     def find_sites(self) -> None:
-        """Have one again."""
+        """Restore it."""
         _ip("-n", self.name, "route", "del", "unreachable", self.sites)
 
 
 @contextmanager
 def open_namespace() -> Iterator[Namespace]:
-    """Make one for the time of a block."""
+    """Create one while the block runs."""
     pid = os.getpid()
     network = f"{_NETWORK}.{pid % 256}"
     space = Namespace(f"watcher{pid}", f"{network}.1", f"{network}.2", f"{network}.3")

@@ -1,4 +1,4 @@
-"""Daemons at several places, and sites that know from which place they are asked.
+"""Daemons at several places, and sites that know from which place they are checked.
 
 All places read the same file. In each, the host name of the sites leads to another address of this machine.
 """
@@ -29,7 +29,7 @@ COMMAND = unshared("mount --bind hosts /etc/hosts", SHORT_LEASES)
 
 
 class PlacedSites:
-    """All sites: each answers well, but for those places that it is broken for."""
+    """All sites: each answers with success, except for the places that it is broken for."""
 
     def __init__(self) -> None:
         self.broken: set[tuple[str, str]] = set()  # a name and a place
@@ -55,14 +55,14 @@ class PlaceFleet:
     at: dict[str, Replica] = field(default_factory=dict)
 
     def write(self, urls: Sequence[Mapping[str, Any]], also: Mapping[str, object] | None = None, **keys: Any) -> None:
-        """Write the file of all places, with targets that only have a name, and what else is to hold for them."""
+        """Write the file of all places, with targets that only have a name, and other settings."""
         common = {"interval": INTERVAL_SECONDS, "failure_threshold": 1, "success_threshold": 1, **keys}
         whole = [{"address": f"http://{HOST}:{self.port}/{url['name']}", **common, **url} for url in urls]
         for place, replica in self.at.items():
             replica.folder.configure(whole, also, **settings_for(*replica.proxies), WATCHER_LOCATION=place)
 
     async def until_state(self, name: str, state: str, location: str = "*") -> dict[str, Any]:
-        """Wait until the table says that a target is in a state, and return its row."""
+        """Wait until the table has a target in a state, and return its row."""
         found: list[dict[str, Any]] = []
         with trio.move_on_after(PATIENCE_SECONDS):
             while [row["state"] for row in found] != [state]:
@@ -72,15 +72,22 @@ class PlaceFleet:
             return found[0]
         raise AssertionError("\n".join([f"{name} at {location} did not become {state}: {found}", *self.said()]))
 
+    async def until_detail(self, name: str, begin: str) -> None:
+        """Wait until the table says why a target is in its combined state."""
+        query = "SELECT FROM states WHERE target = $1 AND location = '*' AND starts_with(detail, $2)"
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not await self.database.fetch(query, name, begin):  # noqa: ASYNC110  # other processes
+                await trio.sleep(0.05)
+
     async def flips(self, name: str, location: str = "*") -> list[str]:
-        """Return the states that a target has been in, the oldest first; of a chain each begins where one ends."""
+        """Return the past states of a target, the oldest first; assert that they are one chain."""
         query = "SELECT before, state FROM flips WHERE target = $1 AND location = $2 ORDER BY at"
         rows = await self.database.fetch(query, name, location)
         assert [row["before"] for row in rows[1:]] == [row["state"] for row in rows[:-1]], rows
         return [row["state"] for row in rows]
 
     def said(self) -> list[str]:
-        """Return the newest lines of all places that are about anything but sites."""
+        """Return the newest lines of all places that are not about sites."""
         lines = []
         for place, replica in self.at.items():
             of_one = (replica.folder.path / "stderr.log").read_text().splitlines()
@@ -90,7 +97,7 @@ class PlaceFleet:
 
 @asynccontextmanager
 async def open_places(folder: Path, database: Database, url: str) -> AsyncIterator[PlaceFleet]:
-    """Make a daemon at each place, of which none runs yet: `fleet.at[place].start(COMMAND)`."""
+    """Prepare a daemon at each place, without starting one: `fleet.at[place].start(COMMAND)`."""
     sites = PlacedSites()
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serving(sites.behave, host="0.0.0.0"))

@@ -1,6 +1,6 @@
-"""A daemon whose leases are short: `python -m tests.integration.replicas.short_leases SECONDS [AHEAD]`.
+"""A daemon with short leases: `python -m tests.integration.replicas.short_leases SECONDS [AHEAD]`.
 
-SECONDS are those of a beat, AHEAD is by how many seconds the clock of its machine is ahead.
+SECONDS is the interval of beats, AHEAD is how many seconds the clock of its machine is ahead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 
 if __name__ == "__main__":
     beat_seconds, ahead_seconds = float(sys.argv[1]), float((*sys.argv, "0")[2])
-    # All that the daemon knows of the wall clock. Timers go by another one.
+    # The daemon's only wall clock. Timers use another one.
     right_time = time.time
     time.time = lambda: right_time() + ahead_seconds
 

@@ -1,4 +1,4 @@
-"""Daemons at three places share a channel: a combined state is told once, whichever daemon dispatches the channel."""
+"""Daemons at three places share a channel: a combined state is sent once, whichever daemon dispatches the channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real daemons share a channel: each change is told once, whoever has found it, and whoever is gone by then."""
+"""Real daemons share a channel: each change is sent once, whichever replica found it and whichever is gone by then."""
 
 from __future__ import annotations
 

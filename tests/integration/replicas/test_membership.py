@@ -1,4 +1,4 @@
-"""Several replicas of one location agree on who checks what, by way of a real PostgreSQL."""
+"""Several replicas of one location agree on who checks what, through a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_what_is_agreed_on_is_heard_of_long_before_a_beat_is_due(
     rarely = Timing(ttl_seconds=20 * PATIENCE_SECONDS, beat_seconds=10 * PATIENCE_SECONDS, limit_seconds=5.0)
     one = await started(make(timing=rarely))
     other = Seat(uuid.uuid4(), uuid.uuid4(), "f")
-    # Whoever begins to listen asks once; the second change is only told.
+    # A new listener queries once; it is notified of the second change.
     for epoch, seats in ((2, (one.seat, other)), (3, (one.seat,))):
         assert await agree(test_db, "default", epoch - 1, Agreement(epoch, seats))
         with trio.fail_after(PATIENCE_SECONDS):
@@ -127,7 +127,7 @@ async def test_whoever_cannot_ask_does_everything_and_shares_later(proxy: Proxy,
 
 
 async def test_who_is_cut_off_keeps_what_it_has_and_gives_it_back(proxy: Proxy, db_config: str) -> None:
-    """Better checked twice than not at all; only what one alone may do, it does no more."""
+    """Checking twice is better than not at all; what only one replica may do, it does no more."""
     async with open_replicas(proxy.url()) as make_behind, open_replicas(db_config) as make:
         one, other = await started(make_behind()), await started(make())
         epoch = await all_share([one, other])
@@ -154,7 +154,7 @@ def own_server(made_server: Path, tmp_path: Path) -> Iterator[OwnServer]:
 
 
 async def test_a_server_that_is_away_for_longer_than_a_lease_changes_nothing(own_server: OwnServer) -> None:
-    """Whoever comes back first does not take the others for dead."""
+    """The first to return does not take the others for dead."""
     async with open_bridge(), open_replicas(own_server.url) as make:
         ones = [await started(make()) for _ in range(3)]
         epoch = await all_share(ones)
@@ -187,7 +187,7 @@ async def test_of_two_on_copies_of_one_folder_the_later_one_works(make: Callable
 
 
 async def test_who_starts_anew_goes_on_with_its_part_at_once(make: Callable[..., One]) -> None:
-    """Killed and started: its place is still its own, and nothing of it is missed for a beat."""
+    """Killed and restarted: its place is still its own, and none of its targets misses a beat."""
     first, second = await started(make()), await started(make())
     epoch = await all_share([first, second])
     before = second.membership.share
@@ -195,7 +195,7 @@ async def test_who_starts_anew_goes_on_with_its_part_at_once(make: Callable[...,
     again = make(replica=second.seat.replica)
     assert await again.membership.join(JOIN_SECONDS) == before
     again.thaw()
-    assert await all_share([first, again], after=epoch) == epoch + 1  # with what it is agreed on now
+    assert await all_share([first, again], after=epoch) == epoch + 1  # with the current agreement
 
 
 async def test_another_configuration_is_shared_by_those_that_have_it(make: Callable[..., One]) -> None:
@@ -242,7 +242,7 @@ async def test_no_epoch_comes_twice_where_a_database_is_brought_back_to_what_it_
 
 
 async def _until(is_so: Callable[[], bool]) -> None:
-    """Wait for what time brings, and nothing tells of."""
+    """Wait for a change by time, which no notification announces."""
     with trio.fail_after(PATIENCE_SECONDS):
         while not is_so():  # noqa: ASYNC110
             await trio.sleep(TIMING.beat_seconds / 4)

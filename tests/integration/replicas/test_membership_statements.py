@@ -1,4 +1,4 @@
-"""The statements of a beat, a start, a proposal and a departure do in PostgreSQL what the model of them does."""
+"""The statements of a beat, a start, a proposal and a departure do in PostgreSQL what their model does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
 
 LOCATION = "default"
-# Far more than the test takes: only the test lets time pass, by making all that is written older.
+# Far more than the test takes: only the test lets time pass, by making all rows older.
 BEAT_SECONDS = 10_000.0
 STEPS = 60
 AGE = """
@@ -38,7 +38,7 @@ def agreement_of(epoch: int, places: Places) -> Agreement:
 
 
 class Both:
-    """The database and the model of it, which are told the same."""
+    """The database and its model, which get the same steps."""
 
     def __init__(self, database: Database, random: Random) -> None:
         self.database = database
@@ -69,7 +69,7 @@ class Both:
         self.world = model_join(self.world, number, start, file, is_start=True)
 
     async def beat(self, place: Place) -> None:
-        """Also one of a former start."""
+        """Also one of an earlier start."""
         number, start, file = place[0], self.random.randint(1, place[1]), place[2]
         is_back = self.random.random() < 0.2
         answer = await renew(self.database, beat_of((number, start, file)), is_back=is_back)
@@ -88,7 +88,7 @@ class Both:
         assert answer.agreement == agreement_of(self.epoch, self.world.places)
 
     async def propose(self, place: Place) -> None:
-        """Also one who has seen what holds no more."""
+        """Also by a replica with outdated knowledge."""
         seen = max(0, self.epoch - self.random.randrange(2))
         chosen = {other for other in range(3) if self.random.random() < 0.5} | {place[0]}
         places = tuple((other, self.starts[other], self.files[other]) for other in sorted(chosen))
@@ -98,7 +98,7 @@ class Both:
             self.epoch, self.world = self.epoch + 1, self.world._replace(places=places)
 
     async def leave(self, place: Place) -> None:
-        """Leave, and end after it or never; also a former start, which takes nobody off."""
+        """Leave, and end after it or never; also an earlier start, which removes no row."""
         number, start = place[0], self.random.randint(1, place[1])
         seat = seat_of((number, start, 0))
         await leave(self.database, LOCATION, seat)
@@ -123,12 +123,12 @@ class Both:
         rows = {one.member.seat.replica: one.member for one in known}
         for number, row in enumerate(self.world.rows):
             if row is None or (row.file == LEFT and row.lease == 0):
-                continue  # who has left is shown for as long as its lease lasts
+                continue  # a replica that has left is shown as long as its lease lasts
             seat = seat_of((number, row.start, row.file))
             member = rows[seat.replica]
             lease = max(0, math.ceil(member.lease_seconds / BEAT_SECONDS))
             settled = min(2 * SETTLE, int(member.settled_seconds // BEAT_SECONDS))
-            # After the end of a lease it does not matter for how long somebody had been there.
+            # After the end of a lease it does not matter how long the replica was there.
             assert member.seat == seat
             assert Row(row.start, row.file, settled if lease else 0, lease) == row._replace(
                 settled=row.settled if lease else 0

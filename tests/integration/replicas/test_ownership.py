@@ -1,4 +1,4 @@
-"""Whose targets are: several replicas, with an outbox each, over one real database."""
+"""Who owns a target: several replicas, each with an outbox, over one real database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ from watcher.reporting.reports import read_reports
 from watcher.reporting.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from watcher.model.resumption import Taken
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("bridge")
 
 NAMES = ("a", "b", "c")
-# Of targets with a long history, those that are never left to a replica that dies, and others.
+# Of targets with a long history, those that a dying replica never owns, and others.
 SAFE, MORTAL = [f"safe {number}" for number in range(12)], [f"mortal {number}" for number in range(12)]
 _BEAT = """
 INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at, expires_at)
@@ -56,7 +57,7 @@ ON CONFLICT (location, replica) DO UPDATE SET beat_at = excluded.beat_at, expire
 
 @dataclass
 class Replica:
-    """A data folder, and the way from there to the database; checks are made up."""
+    """A data folder and its path to the database; checks are invented."""
 
     name: str
     outbox: Outbox
@@ -72,7 +73,7 @@ class Replica:
         self.store = TableStore(self.database, registration, shares=self.outbox.shares)
 
     async def beat(self, age_seconds: float = 0.0, lease_seconds: float = 6.0) -> None:
-        """Be a member whose last beat was so long ago."""
+        """Be a member whose last beat was that long ago."""
         self.is_alive = age_seconds == 0.0
         await self.database.fetch(
             _BEAT, self.outbox.id, self.name, timedelta(seconds=-age_seconds), timedelta(seconds=lease_seconds)
@@ -90,7 +91,7 @@ class Replica:
         return taken
 
     async def check(self, name: str, letters: str, begin: datetime, step: timedelta = timedelta(seconds=1)) -> None:
-        """Check a target: U for a check that is fine, D for one that fails."""
+        """Check a target: U for a success, D for a failure."""
         await self.check_all({name: letters}, begin, step)
 
     async def check_all(self, letters: Mapping[str, str], begin: datetime, step: timedelta) -> None:
@@ -108,18 +109,18 @@ class Replica:
         await writer.run()
 
     async def release(self, *names: str) -> None:
-        """Leave targets to others."""
+        """Release targets."""
         now = datetime.now(UTC).timestamp()
         await self.disk.run(lambda outbox: release(outbox, names, "default", now))
         for name in names:
             self.standings.pop(name, None)
 
     async def close_minutes(self) -> None:
-        """Roll up all that was checked."""
+        """Roll up all checks."""
         await self.disk.run(lambda outbox: close_minutes(outbox, ago(0).timestamp(), before_minute=ALL_MINUTES))
 
     async def drain(self) -> None:
-        """Store all that waits."""
+        """Store everything that waits."""
         drain, ready = Drain(self.disk, self.store), trio.Event()
         drain.close()
         ready.set()
@@ -139,11 +140,11 @@ def replicas(tmp_path: Path, test_db: Database) -> Iterator[Callable[[str], Repl
 
 
 async def chain(database: Database, name: str) -> str:
-    """Return the letters of a target's flips, checking that they are one chain."""
+    """Return the letters of a target's flips, after asserting that they are one chain."""
     rows = await database.fetch(
         "SELECT state, before FROM flips WHERE target = $1 AND location = 'default' ORDER BY at, confirmed_at", name
     )
-    # Whoever began to watch without knowing of anybody before has begun with nothing.
+    # A replica that started to watch without knowing the earlier owner started from nothing.
     rows = rows[:1] + [
         {**row, "before": former["state"] if row["before"] == "pending" else row["before"]}
         for former, row in pairwise(rows)
@@ -259,7 +260,7 @@ async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
     await two.check("c", "DDD", ago(-0.1))
     await two.drain()
     assert [await chain(test_db, name) for name in NAMES] == ["U", "U", "UD"]
-    if is_released:  # and nobody has taken them yet
+    if is_released:  # and no replica has taken them yet
         for name in NAMES:
             await two.release(name)
         await two.drain()
@@ -269,7 +270,7 @@ async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
         await one.drain()
         assert [await chain(test_db, name) for name in NAMES] == ["UDU", "UDU", "UD"]
         assert [await state(test_db, name) for name in NAMES] == before
-        await test_db.fetch("UPDATE outboxes SET stored_until = 1")  # all is sent once more
+        await test_db.fetch("UPDATE outboxes SET stored_until = 1")  # everything is sent once more
     if not is_released:
         await two.release("a")
         await two.drain()
@@ -288,7 +289,7 @@ async def test_flips_of_what_another_replica_watched_by_then_are_left_out(
     await two.take("a")
     await two.check("a", "U", ago(100))
     await two.drain()
-    await one.check("a", "DDD", ago(50))  # it started, and nobody could be asked whose the target is
+    await one.check("a", "DDD", ago(50))  # it started, and the database could not say whose the target is
     await one.drain()
     assert await chain(test_db, "a") == "U"
     assert (await state(test_db, "a"))["state"] == "up"
@@ -303,7 +304,7 @@ async def test_what_a_replica_takes_back_stands_as_another_left_it(
     await one.take("a")
     await one.check("a", "U", ago(100))
     await one.drain()
-    await one.check("a", "DDD", ago(90))  # it dies before this is told, and is back soon
+    await one.check("a", "DDD", ago(90))  # it dies before this is sent, and is soon back
     await two.take("a", by_force=True)
     await two.check("a", "UU", ago(60))
     await two.release("a")
@@ -318,7 +319,7 @@ async def test_what_a_replica_takes_back_stands_as_another_left_it(
 async def test_what_a_replica_found_before_it_could_ask_is_kept(
     replicas: Callable[[str], Replica], test_db: Database, owner_died: bool
 ) -> None:
-    """It claims the target as soon as the database is there again, before all is drained."""
+    """It claims the target as soon as the database is back, before everything is drained."""
     one, two = replicas("one"), replicas("two")
     if owner_died:
         await two.beat()
@@ -372,7 +373,7 @@ async def test_no_standing_is_written_where_nothing_changes_or_nobody_shares(tmp
 
 
 async def watched(database: Database) -> dict[str, tuple[str, bool]]:
-    """Say of each target where it stands, and whether it is watched."""
+    """Return the state of each target, and whether it is watched."""
     rows = await database.fetch("SELECT target, state, watched FROM states")
     return {row["target"]: (row["state"], row["watched"]) for row in rows}
 
@@ -405,7 +406,7 @@ async def test_replicas_with_different_files_leave_each_other_what_is_theirs(
 async def test_what_no_replica_watches_any_more_ends_with_its_owner(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
-    """What is still configured is taken over, and goes on."""
+    """Targets that are still configured are taken over, and continue."""
     one, two = replicas("one"), replicas("two")
     await one.beat()
     await one.take(*NAMES)
@@ -486,12 +487,12 @@ async def test_replicas_that_claim_at_once_while_others_write_share_all_between_
 
 @dataclass
 class Shared:
-    """Three replicas that share targets, of which the last dies now and then, and a daemon that checks all by itself.
+    """Three replicas that share targets, the last of which dies now and then, and a daemon that checks all targets.
 
     Attributes:
-        watching: who watches each target; None while it is on its way.
-        told: what was confirmed of each target, and since when.
-        checked: how many checks there were of each target that were fine, or not; two of one slot are two.
+        watching: the owner of each target; None while it moves.
+        told: the confirmed state of each target, and since when.
+        checked: the number of successes and of failures of each target; two in one slot count as two.
         failed: the slots in which each target failed.
     """
 
@@ -504,7 +505,7 @@ class Shared:
     failed: set[tuple[str, datetime]] = field(default_factory=set)
 
     async def check(self, letters: Mapping[str, str], *, doubled: bool = False) -> None:
-        """Have whoever watches them check targets, and with `doubled` whoever has watched them before as well."""
+        """Let the owners check targets, and with `doubled` the former owners as well."""
         begin, step = ago(0), timedelta(milliseconds=1)
         watched = {name: some for name, some in letters.items() if self.watching[name] is not None}
         for replica in self.replicas:
@@ -521,7 +522,7 @@ class Shared:
             self.failed |= {(name, begin + number * step) for number, letter in enumerate(some) if letter == "D"}
 
     async def leave(self, names: Sequence[str]) -> None:
-        """Release targets, of which the database may hear later."""
+        """Release targets, which the database may learn later."""
         for replica in self.replicas:
             own = [name for name in names if self.watching[name] is replica]
             if own:
@@ -529,13 +530,13 @@ class Shared:
                 self.watching.update(dict.fromkeys(own))
 
     async def die(self) -> None:
-        """End the lease of the last replica; what it has not told comes late."""
+        """End the lease of the last replica; what it has not sent comes late."""
         mortal = self.replicas[-1]
         await mortal.beat(60)
         self.watching.update(dict.fromkeys([name for name, one in self.watching.items() if one is mortal]))
 
     async def take(self) -> None:
-        """Take over what nobody watches, where that may be by now."""
+        """Take over targets without an owner, where that is allowed."""
         free = defaultdict[int, list[str]](list)
         for name in [name for name, replica in self.watching.items() if replica is None]:
             free[self.chance.randrange(3 if name in MORTAL else 2)].append(name)
@@ -586,7 +587,7 @@ async def test_over_any_moves_and_deaths_targets_have_the_history_that_one_daemo
 
 
 async def _is_as_one_daemon_had_it(shared: Shared, database: Database, begin: datetime) -> None:
-    """Compare `status`, `report`, flips, rollups and failures of the replicas with those of the one that is alone."""
+    """Compare `status`, `report`, flips, rollups and failures of the replicas with those of the single daemon."""
     presents = {(one.target, one.location): replace(one, location="") for one in await read_status(database)}
     until = min(row["alive_at"] for row in await database.fetch("SELECT alive_at FROM replicas"))
     reports = {(one.present.target, one.present.location): one for one in await read_reports(database, begin, until)}
@@ -700,3 +701,42 @@ async def test_an_incident_goes_on_under_a_new_name_that_is_anothers(
     assert (taken["new a"].standing.state, taken["new a"].standing.before) == (State.UNKNOWN, State.DOWN)
     [gone_on] = open_incidents(two.outbox).found
     assert (gone_on.id, gone_on.target, gone_on.since) == (incident.id, "new a", incident.since)
+
+
+@pytest.mark.parametrize("claimed_at", range(4))
+async def test_what_goes_on_here_under_a_new_name_has_its_flips_once_whenever_it_is_claimed(
+    claimed_at: int, replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    """It is claimed while its checks go on: before the first flip is written, or stored, or while others wait."""
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a")
+    await one.check("a", "UDDD", ago(20))
+
+    async def store() -> None:
+        await one.drain()  # it registers, and then the other replica does and checks its own targets
+        await test_db.fetch("UPDATE replicas SET outbox = $1, alive_at = clock_timestamp()", two.outbox.id)
+
+    renamed, now = {"a": "new a"}, ago(10)
+    one.standings["new a"] = Standing(State.UNKNOWN, now, State.DOWN)
+    found = reassign([], renamed, one.standings, "default", now, renamed)
+    await one.disk.run(lambda outbox: note(outbox, found, "default", now.timestamp(), renamed))
+    await store()
+    [incident] = open_incidents(one.outbox).found
+    claims = ClaimsWithIncidents(one.ownership, ChannelLedger(test_db, "default", one.outbox.id), one.disk, "default")
+    claims.rename(renamed, ["new a"])
+    down, up = partial(one.check, "new a", "D", ago(5)), partial(one.check, "new a", "UU", ago(3))
+    steps: list[Callable[[], Awaitable[None]]] = [down, store, up, store]
+    for step in steps[:claimed_at]:
+        await step()
+    taken = await claims.claim(["new a"])
+    assert taken is not None
+    assert [found.id for found in open_incidents(one.outbox).found] == [incident.id] * (claimed_at < 3)
+    for step in steps[claimed_at:][:1]:
+        await step()
+    if taken["new a"].until is not None and taken["new a"].standing is not None:  # as by the sharer
+        one.standings |= take_over([a_target("new a")], taken, "default", ago(0), own=one.standings).standings
+    for step in steps[claimed_at + 1 :]:
+        await step()
+    assert await chain(test_db, "new a") == "DU"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -53,27 +54,60 @@ async def test_a_site_is_down_when_enough_places_say_so(
         fleet.sites.broken |= {("Shop", "fra")}
         row = await fleet.until_state("Shop", "down")
         assert row["detail"].startswith("down at fra and sgp of 3 places")
-        fleet.write([{**URLS[0], "quorum": 3}, *URLS[1:]])  # the same views result in another state
+        for broken, detail in (
+            (fleet.sites.broken | {("Shop", "nyc")}, "down at fra, nyc and sgp: "),
+            (fleet.sites.broken.copy(), "down at fra and sgp of 3 places"),
+        ):
+            fleet.sites.broken = broken
+            await fleet.until_detail("Shop", detail)  # without a flip
+        # The same views result in another state, and a running target has several places for the first time.
+        fleet.write([{**URLS[0], "quorum": 3}, {**URLS[1], "locations": list(PLACES)}])
         await fleet.until_state("Shop", "degraded")
+        await fleet.until_state("Blog", "degraded")
+        await see_that_another_decides_while_the_decider_is_frozen(fleet)
         killed = await decider_of(fleet, "Shop")
         await fleet.at[killed].kill()
-        fleet.sites.broken.clear()
-        await fleet.until_state("Shop", "up")
+        fleet.sites.broken = {("Shop", next(place for place in PLACES if place != killed))}
+        await fleet.until_state("Shop", "degraded")
         assert await decider_of(fleet, "Shop") != killed
         await see_that_those_left_decide(fleet, killed)
         left = [place for place in PLACES if place != killed]
+        await see_that_a_place_goes_on_while_another_is_cut_off(fleet, *left)
         await see_that_each_decides_alone_while_postgresql_is_away(fleet, left)
         await see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet, left)
         first, second, third, *others = await fleet.flips("Shop")
         assert (first, second, third) == ("up", "degraded", "down")
-        # Places do not change in one moment: between up and down it may be degraded.
+        # Places do not change at the same moment: between up and down it may be degraded.
         states = [state for state, _ in groupby(state for state in others if state != "degraded")]
         assert states == ["up", "down", "up", "paused"]
-        assert await fleet.flips("Blog") == []
+        first, *_, last = await fleet.flips("Blog")
+        assert (first, last) == ("degraded", "paused"), "it was down at one place when it got `locations`"
+
+
+async def see_that_another_decides_while_the_decider_is_frozen(fleet: PlaceFleet) -> None:
+    """See that the last view of a frozen place does not count for long, and that the place is back once it thaws."""
+    frozen = await decider_of(fleet, "Shop")
+    fleet.at[frozen].signal(signal.SIGSTOP)
+    fleet.sites.broken.clear()
+    await fleet.until_state("Shop", "up")
+    assert await decider_of(fleet, "Shop") != frozen
+    fleet.at[frozen].signal(signal.SIGCONT)
+    await fleet.until_state("Shop", "up", frozen)
+    with trio.fail_after(PATIENCE_SECONDS):
+        while (await ages_of_places(fleet.database))[1][frozen].heard > BEAT_SECONDS:  # noqa: ASYNC110
+            await trio.sleep(0.1)
+
+
+async def see_that_a_place_goes_on_while_another_is_cut_off(fleet: PlaceFleet, cut: str, other: str) -> None:
+    """See that the view of a place without PostgreSQL does not count, whether it has decided until then or not."""
+    await fleet.at[cut].cut()
+    fleet.sites.broken -= {("Shop", other)}
+    await fleet.until_state("Shop", "up")
+    assert await decider_of(fleet, "Shop") == other
 
 
 async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
-    """See that a place does not count any more once its grace is over, and that the detail says so."""
+    """Assert that a place no longer counts once its grace is over, and that the detail says so."""
     with trio.fail_after(PATIENCE_SECONDS):
         while (await ages_of_places(fleet.database))[1][gone].heard <= GRACE_SECONDS:  # noqa: ASYNC110
             await trio.sleep(0.1)
@@ -83,14 +117,13 @@ async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
 
 
 async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet, left: list[str]) -> None:
-    """See that each place decides by its own checks alone, and that all places decide together again after it."""
+    """Assert that each place decides by its own checks alone, and that all places decide together again afterwards."""
     daemons = {place: fleet.at[place].daemon for place in left}
-    for place in left:
-        await fleet.at[place].cut()
+    await fleet.at[left[1]].cut()  # the other one is cut off already
     fleet.sites.broken.clear()
     for daemon in daemons.values():
         assert daemon is not None
-        await daemon.until(partial(daemon.lines, "decides alone"))
+        await daemon.until(partial(daemon.lines, "decides the combined states alone"))
     for place in left:
         await fleet.at[place].mend()
     for daemon in daemons.values():
@@ -101,7 +134,7 @@ async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet
 
 
 async def see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet: PlaceFleet, left: list[str]) -> None:
-    """See that a decider hands over when it stops, and that the combined state of a target without `locations` ends."""
+    """Assert that a stopping decider hands over, and that the combined state of a target without `locations` ends."""
     decider = await decider_of(fleet, "Shop")
     (other,) = set(left) - {decider}
     await fleet.at[decider].stop()

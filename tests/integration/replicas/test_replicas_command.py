@@ -27,7 +27,7 @@ def a_seat(number: int, fingerprint: str = "0123456789abcdef") -> Seat:
 async def a_beat(
     database: Database, name: str, seat: Seat, *, ttl_seconds: float = 60.0, location: str = "default"
 ) -> Seat:
-    """Let a replica come, and say how it fares."""
+    """Add a replica, with its condition."""
     replica = Replica(location, seat, name, "1.2.3")
     await join(database, Beat(replica, Figures(12, 3.25, UNTIL), ttl_seconds, epoch=7))
     return seat

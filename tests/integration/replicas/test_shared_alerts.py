@@ -57,7 +57,7 @@ def a_channel(name: str = "ops", **options: Any) -> Channel:
 
 @dataclass(frozen=True)
 class AShare:
-    """What is agreed on, made by hand: who dispatches all channels."""
+    """An agreement, made by hand: who dispatches all channels."""
 
     epoch: int
     seats: int
@@ -78,7 +78,7 @@ class AShare:
 
 @dataclass
 class AFooting:
-    """How a replica stands with the others, made by hand."""
+    """A replica's relation to the others, made by hand."""
 
     share: AShare | None = None
     lease: bool = True
@@ -90,9 +90,14 @@ class AFooting:
     def is_cut_off(self) -> bool:
         return self.cut_off
 
+    async def changed_from(self, known: object) -> object:
+        while self.share == known:  # noqa: ASYNC110  # a test changes it by hand
+            await trio.sleep(0.01)
+        return self.share
+
 
 class Replica:
-    """One of several, with a receiver of its own for the same channel."""
+    """One replica of several, with its own receiver for the same channel."""
 
     def __init__(self, world: World, folder: Path, channels: Sequence[Channel]) -> None:
         folder.mkdir(exist_ok=True)
@@ -136,12 +141,12 @@ class Replica:
                     await self.alerts.run(self.channels, self)
                     self.drain.close()
         finally:
-            with trio.move_on_after(10, shield=True):  # in its thread, which may be at work still
+            with trio.move_on_after(10, shield=True):  # in its thread, which may still be busy
                 await self.disk.run(Outbox.close)
             self.ended.set()
 
     async def move(self, location: str) -> None:
-        """Share channels with the replicas of another location, once there is something agreed on there."""
+        """Share channels with the replicas of another location, once there is an agreement."""
         self.footing = AFooting()
         await self.world.join(location, self.disk.outbox.id)
         self.sharing.enter(Scope(location, self.ledger.at(location), self.footing))
@@ -158,7 +163,7 @@ class Replica:
         await self.world.database.fetch("DELETE FROM members WHERE replica = $1", self.disk.outbox.id)
 
     async def flip(self, *names: str, state: State = State.DOWN) -> None:
-        """Find that sites have flipped now."""
+        """Find flips of sites now."""
         await self.disk.run(partial(record_flips, flips=[self.world.flip(name, state) for name in names], now=0.0))
         self.alerts.look()
         self.drain.wake()
@@ -177,7 +182,7 @@ class Replica:
 
 @dataclass
 class World:
-    """Replicas over one database, and what their receivers got."""
+    """Replicas over one database, and the messages of their receivers."""
 
     database: Database
     folder: Path
@@ -200,7 +205,7 @@ class World:
         return replica
 
     async def join(self, location: str, replica: uuid.UUID) -> None:
-        """Let a replica be alive at a location."""
+        """Add a live replica at a location."""
         await self.database.fetch(
             "INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at,"
             " expires_at) VALUES ($1, $2, $2, 'one', '', now(), now(), now(), 'infinity') ON CONFLICT DO NOTHING",
@@ -208,7 +213,7 @@ class World:
         )
 
     def agree(self, *replicas: Replica, owner: Replica) -> None:
-        """Have replicas agree on one that dispatches all channels."""
+        """Let replicas agree on one that dispatches all channels."""
         self.epoch += 1
         tellers = frozenset(replica.disk.outbox.id for replica in replicas if replica.channels)
         is_mixed = len({(bool(replica.channels), len(replica.view.targets)) for replica in replicas}) > 1
@@ -226,7 +231,7 @@ class World:
 
     @property
     def told(self) -> list[str]:
-        """What was told, in order; what has come twice with one id is one message."""
+        """Return the messages in order; two with one id count as one."""
         return [one.payload["title"].partition(":")[0] for one in {one.id: one for one in self.got}.values()]
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
@@ -252,7 +257,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def until_shared(world: World, owner: Replica, *others: Replica, location: str = LOCATION) -> None:
-    """Wait until a replica dispatches the channel, and has taken in what others have handed over."""
+    """Wait until a replica dispatches the channel, and has adopted what others handed over."""
     ids = {str(one.disk.outbox.id) for one in (owner, *others)}
     with trio.fail_after(30):
         while True:
@@ -264,7 +269,7 @@ async def until_shared(world: World, owner: Replica, *others: Replica, location:
 
 
 async def until_alone(world: World, replica: Replica) -> None:
-    """Wait until a replica that is alone has all at home, and needs the tables no more."""
+    """Wait until a replica that is alone has everything in its outbox, and no longer needs the tables."""
     with trio.fail_after(30):
         while True:
             is_home = await replica.disk.run(lambda outbox: outbox.meta(EXPORTED)) is None
@@ -274,21 +279,21 @@ async def until_alone(world: World, replica: Replica) -> None:
 
 
 async def until_told(replica: Replica) -> None:
-    """Wait until a replica knows that all that it has found is told, by whichever replica, and has stored all."""
+    """Wait until a replica knows that all its findings were sent, by whichever replica, and has stored everything."""
     with trio.fail_after(30):
         while replica.alerts.pending or replica.disk.outbox.rows or not await replica.disk.run(is_taken_in):  # noqa: ASYNC110  # a file
             await trio.sleep(0.02)
 
 
 async def flip_until_told(replica: Replica, name: str, *, state: State = State.DOWN) -> None:
-    """Have a replica find that a site has flipped, and wait until anybody tells of it."""
+    """Let a replica find a flip of a site, and wait until any replica sends it."""
     await replica.flip(name, state=state)
     await until(lambda: f"{name} is {state}" in replica.world.told)
 
 
 @contextmanager
 def cut_off(replica: Replica) -> Iterator[None]:
-    """Let a replica not reach the database: nothing of it is stored, and its lease is over."""
+    """Disconnect a replica from the database: nothing of it is stored, and its lease ends."""
     replica.drain_again = trio.Event()
     replica.draining.cancel()
     replica.footing.lease, replica.footing.cut_off = False, True
@@ -398,7 +403,7 @@ async def test_channels_that_are_shared_elsewhere_keep_what_is_open_and_what_wai
         await flip_until_told(b, "site 2", state=State.UP)
         assert not [row for row in await world.rows("channel_records") if row["location"] == LOCATION]
         await until_told(a)
-        await a.stop()  # and comes back with a file by which it shares with those of its place alone
+        await a.stop()  # and returns with a file by which it shares only with those of its place
         a = await world.start("a")
         await b.kill()
         await world.database.fetch("DELETE FROM members WHERE location = $1", COMBINED)
@@ -454,7 +459,7 @@ async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_aga
         world.agree(a, b, owner=b)
         await flip_until_told(a, "site 2", state=State.UP)
         counts = Counter(world.told)
-        # The end of what was open before is told by both: at least once.
+        # Both send the end of the earlier incident: at least once.
         assert counts.pop("site 1 is up") <= 2
         assert set(counts.values()) == {1}, counts
 
@@ -564,7 +569,7 @@ async def test_a_target_that_only_another_file_has_is_told_to_a_channel_that_bot
 async def test_what_a_replica_finds_is_late_only_where_the_owner_works_by_the_same_file(
     test_db: Database, their_file: str, kept: int
 ) -> None:
-    """Whoever has another file may have no channel, and took the target while this one went on checking it."""
+    """A replica with another file may lack the channel, and took the target while this one continued to check it."""
     mine, theirs = uuid.uuid4(), uuid.uuid4()
     for replica, fingerprint in ((mine, "mine"), (theirs, their_file)):
         await test_db.fetch(

@@ -1,4 +1,4 @@
-"""Real daemons share the targets of one location, while anything that can happen to them does.
+"""Real daemons share the targets of one location, while all kinds of faults happen to them.
 
 A run has ten rounds; `THOROUGH=1` in the environment makes them two hundred.
 """
@@ -40,23 +40,23 @@ ROUNDS = rounds(10, many=200)
 NAMES = [f"site{number}" for number in range(16)]
 CHANGING = NAMES[:3]
 NEXT_VERSION = "999.0"
-# What the clocks of two replicas differ by that go by the database's.
+# How much the clocks of two replicas that follow the database's may differ.
 CLOCKS_DIFFER_SECONDS = 0.5
-# Two replicas may check a target for so long: until who has lost it hears of it, and what a busy machine takes.
+# Two replicas may check a target this long: until the former owner learns of it, with a busy machine's delay.
 # How far the clocks of the machines are ahead.
 CLOCKS = (0, -3600, 3600)
 DOUBLED_SECONDS = TTL_SECONDS + 2 * BEAT_SECONDS + 5.0
 
 
 class Happening:
-    """What may happen to three replicas; each ends when all that it began is over, but for a start."""
+    """Faults of three replicas; each ends when all its effects are over, except for a start."""
 
     def __init__(self, fleet: Fleet, servers: ServerPair, space: Namespace | None, chance: random.Random) -> None:
         self.fleet = fleet
         self.servers = servers
         self.space = space
         self.chance = chance
-        self.cuts: list[tuple[float, float]] = []  # while somebody was cut off from the database, both may check
+        self.cuts: list[tuple[float, float]] = []  # while a replica was disconnected from the database, both may check
 
     async def kill(self) -> None:
         replica = self.chance.choice(self.fleet.replicas)
@@ -106,7 +106,7 @@ class Happening:
         self.cuts.append((begun, time.time()))
 
     async def fail_over(self) -> None:
-        """Kill the database's leader; a flip may come before that, after it, or while nobody leads."""
+        """Kill the database's leader; a flip may come before it, after it, or while there is no leader."""
         begun = time.time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._toggle)
@@ -116,7 +116,7 @@ class Happening:
         self.cuts.append((begun, time.time()))
 
     async def lose_sites(self) -> None:
-        """Have one replica reach no site, with or without the database: it may not blame the sites."""
+        """Disconnect one replica from all sites, with or without the database: it may not blame the sites."""
         assert self.space is not None
         replica, begun = self.fleet.replicas[0], time.time()
         is_alone = self.chance.random() < 0.5
@@ -131,7 +131,7 @@ class Happening:
         self.cuts.append((begun, time.time()))
 
     async def change_the_file(self) -> None:
-        """Change the files of all, one after the other, and leave one site out or take it in again."""
+        """Change the files of all, one after the other, and remove one site or add it again."""
         names = NAMES if len(self.fleet.names) < len(NAMES) else NAMES[:-1]
         begun, timeout = time.time(), self.chance.uniform(0.3, 0.5)
         for replica in self.fleet.replicas:
@@ -140,7 +140,7 @@ class Happening:
         self.fleet.names = names
         await self._toggle()
         await self.fleet.until_settled(3)
-        self.cuts.append((begun, time.time()))  # each version is checked by somebody meanwhile
+        self.cuts.append((begun, time.time()))  # each version is checked by some replica meanwhile
 
     async def scale(self) -> None:
         first, second, third = self.chance.sample(self.fleet.replicas, 3)
@@ -185,7 +185,7 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
             kind = kinds[number] if number < len(kinds) else chance.choice(kinds)
             await kind()
             await fleet.until_settled(3)
-            print(f"{number}: {kind.__name__}")  # of which pytest shows those that a failure came after
+            print(f"{number}: {kind.__name__}")  # pytest shows those before a failure
         for replica in fleet.replicas:
             await replica.stop()
         for replica in fleet.replicas:
@@ -211,7 +211,7 @@ async def test_replicas_are_upgraded_one_after_the_other_and_one_goes_to_another
     async with open_fleet(tmp_path, test_db, [db_config], 2, NAMES) as fleet:
         first, second = fleet.replicas
         for replica in fleet.replicas:
-            fleet.write(replica, NAMES, interval=1, failure_threshold=2)  # no pause of a busy machine is an outage
+            fleet.write(replica, NAMES, interval=1, failure_threshold=2)  # a busy machine's pause is not an outage
             await replica.start()
         await fleet.until_settled(2)
         for upgraded, versions in ((first, {NEXT_VERSION, __version__}), (second, {NEXT_VERSION})):
@@ -223,7 +223,7 @@ async def test_replicas_are_upgraded_one_after_the_other_and_one_goes_to_another
             found = await test_db.fetch("SELECT DISTINCT version FROM members")
             assert {row["version"] for row in found} == versions
             if upgraded is first:
-                await second.cut()  # it finds the tables of the next one when it comes back
+                await second.cut()  # it finds the tables of the next version when it returns
                 await second.mend()
                 await fleet.until_settled(2)
         assert await test_db.fetch("SELECT FROM states WHERE of_the_next = 'added'")
@@ -281,7 +281,7 @@ async def _flips_are_a_chain_of_what_the_sites_did(fleet: Fleet) -> None:
 
 
 def _longest_doubled_seconds(fleet: Fleet, cuts: list[tuple[float, float]]) -> float:
-    """Return for how long two replicas checked one target, slot after slot, where nobody was cut off."""
+    """Return how long two replicas checked one target, slot after slot, while none was disconnected."""
     by_slot: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
     for number, replica in enumerate(fleet.replicas):
         for name, ended_at in successes_in((replica.folder.path / "monitor.log").read_text()):

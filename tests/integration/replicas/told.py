@@ -1,4 +1,4 @@
-"""What a receiver was told by daemons that share a channel, and which of them is which."""
+"""Messages that a receiver got from daemons that share a channel, and which daemon is which."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Told:
-    """What the receiver was told of each site, a message that came twice taken for one."""
+    """Return the messages about each site, with repeated ones counted once."""
 
     def __init__(self, receiver: HttpReceiver) -> None:
         self._receiver = receiver
@@ -33,7 +33,7 @@ class Told:
         return dict(told)
 
     async def until(self, *names: str, are: list[str]) -> None:
-        """Wait until of all of some sites has been told what they came through."""
+        """Wait until the messages about some sites cover all their changes."""
         with trio.move_on_after(PATIENCE_SECONDS):
             while any(self.of_all().get(name) != are for name in names):  # noqa: ASYNC110  # other processes
                 await trio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A small world for the policy of a channel: sites that flip, silences, acknowledgements, and a clock that is set."""
+"""A small world for the policy of a channel: flipping sites, silences, acknowledgements and a settable clock."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ CHANNEL = Channel("ops", WebhookReceiver("https://hook.example/"))
 
 
 def target_of(name: str, **fields: object) -> Target:
-    """Return a target; the rest of it as given."""
+    """Return a target with these values."""
     address = f"https://{name.lower()}.example/"
     return replace(Target(name, address, address), **fields)  # type: ignore[arg-type]
 
 
 def at(seconds: float) -> datetime:
-    """Return the moment so many seconds after the beginning."""
+    """Return the moment that many seconds after the start."""
     return START + timedelta(seconds=seconds)
 
 
 class World:
-    """Sites and one channel; each flip goes the way of the daemon's."""
+    """Sites and one channel; each flip takes the daemon's own path."""
 
     def __init__(self, targets: Iterable[Target], channel: Channel = CHANNEL) -> None:
-        """Begin with all sites up."""
+        """Start with all sites up."""
         self.targets = {target.name: target for target in targets}
         self.states = dict.fromkeys(self.targets, State.UP)
         self.stale = set[str]()  # not checked for long
@@ -64,7 +64,7 @@ class World:
 
     @property
     def view(self) -> View:
-        """What the policy sees."""
+        """Return the policy's view."""
         return View(
             self.targets,
             self.states.get,
@@ -78,7 +78,7 @@ class World:
         )
 
     def flip(self, moment: datetime, name: str, state: State, cause: Fault | None = None, *, by_check: bool) -> None:
-        """Change the state of a site, and tell the policy of it."""
+        """Change the state of a site, and pass the flip to the policy."""
         before = self.states[name]
         self.numbers[name] += 1
         which = check_id(name, "default", moment) if by_check else None
@@ -95,12 +95,12 @@ class World:
         self.decide(moment)
 
     def notice(self, moment: datetime, **fields: object) -> None:
-        """Tell the policy of what is no incident."""
+        """Pass an event that is not an incident to the policy."""
         self.events += 1
         self.policy.take(AlertEvent(self.events, at=moment, **fields), self.view)  # type: ignore[arg-type]
 
     def decide(self, now: datetime) -> None:
-        """Let the policy decide, and write down what it says."""
+        """Let the policy decide once, and record its messages."""
         decision = self.policy.decide(now, self.view)
         for key, text in decision.changed.items():
             if text is None:
@@ -110,24 +110,24 @@ class World:
         self.sent += decision.messages
 
     def wait_until(self, end: datetime) -> None:
-        """Let the policy decide whenever it wants to, until a moment."""
+        """Let the policy decide whenever it is due, until a moment."""
         while (due := self.policy.due_at) is not None and due <= end:
             self.decide(due)
 
     def restart(self, now: datetime) -> None:
-        """Go on with what was written down."""
+        """Continue from the recorded messages."""
         self.policy = ChannelPolicy(self.channel, self.records)
         self.hear_of_open(now)
 
     def hear_of_open(self, now: datetime) -> None:
-        """Let the policy take in what is open and what it has no record of, as after a start or a reload."""
+        """Let the policy adopt open incidents without a record, as after a start or a reload."""
         opened = (one for one in self.incidents.values() if one is not None)
         lacking = [one for one in opened if self.policy.lacks(one.location, one.target, self.view)]
         self.policy.take_open(lacking, now)
 
 
 def flip_of_word(world: World, moment: datetime, name: str, word: str) -> None:
-    """Do what a word of a table says: a state that checks have found, or what has happened to the monitor."""
+    """Carry out one word of a table: a state that checks found, or an event of the monitor."""
     match word:
         case "down" | "degraded":
             world.flip(moment, name, State(word), WHY, by_check=True)
@@ -144,7 +144,7 @@ def flip_of_word(world: World, moment: datetime, name: str, word: str) -> None:
 
 
 def told(messages: Iterable[Notification]) -> list[str]:
-    """Write messages as short strings: when, what, of whom, and how many are not told of for their sake."""
+    """Write messages as short strings: time, kind, sites, and the number of sites left out."""
     lines = []
     for message in messages:
         seconds = (message.created_at - START).total_seconds()

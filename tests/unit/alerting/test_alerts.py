@@ -1,12 +1,13 @@
-"""Those who decide and send, with a real outbox and a receiver in memory: what is told, what is written down of it."""
+"""Deciders and senders of alerts, with a real outbox and receivers in memory: what they send and what they record."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
+import uuid
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,17 +17,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from tests.doubles import a_target
 from watcher.alerting.alerts import Alerts
 from watcher.alerting.messages import set_channels, waiting_of
+from watcher.alerting.policy.encoding import encode_event
+from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.alerting.policy.view import View
+from watcher.alerting.table_events import TableEvents
 from watcher.model.alerts.channel import AlertmanagerReceiver, Channel, WebhookReceiver
 from watcher.model.alerts.notification import Delivered, Delivery, Notification, Refused, TryAgain
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
 from watcher.outbox.flip_door import MAX_AT_ONCE, record_flips
 from watcher.outbox.outbox import Outbox
+from watcher.outbox.shared_alerts import Step
 from watcher.outbox.thread import OutboxThread
 
 if TYPE_CHECKING:
@@ -47,7 +53,7 @@ def a_channel(name: str, **options: Any) -> Channel:
 
 @dataclass
 class Receivers:
-    """Receivers in memory: `answers` is what each says, to one message after the other; all is well after that."""
+    """Receivers in memory; `answers` are the replies to successive messages, and success after those."""
 
     answers: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
     hanging: set[str] = field(default_factory=set)
@@ -71,14 +77,14 @@ class Receivers:
 
 
 class World:
-    """Alerts at work over an outbox."""
+    """Alerts over an outbox."""
 
     def __init__(self, alerts: Alerts, disk: OutboxThread, receivers: Receivers, states: dict[str, State]) -> None:
         self.alerts, self.disk, self.receivers, self.states = alerts, disk, receivers, states
         self._flips = 0
 
     async def flip(self, name: str, state: State, before: State) -> None:
-        """Record that a site has flipped now."""
+        """Record a flip of a site now."""
         self._flips += 1
         now = datetime.now(UTC)
         cause = Fault(Reason.STATUS, "503 Service Unavailable") if state is State.DOWN else None
@@ -94,7 +100,7 @@ class World:
         await self.flip(name, State.UP, State.DOWN)
 
     async def rows(self) -> list[dict[str, Any]]:
-        """Return what is on its way to the table, in order."""
+        """Return the rows on their way to the table, in order."""
         entries = await self.disk.run(lambda outbox: outbox.peek(10**6, 10**9))
         return [json.loads(entry.payload) for entry in entries if entry.kind == "notification"]
 
@@ -221,7 +227,7 @@ async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_
 
 
 class LongestStep(trio.abc.Instrument):
-    """The longest that a task has held the loop without a checkpoint, in seconds of this thread's processor time."""
+    """The longest time that a task held the loop without a checkpoint, in seconds of this thread's processor time."""
 
     def __init__(self) -> None:
         self.seconds, self._begin = 0.0, math.inf
@@ -255,7 +261,7 @@ async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobo
     assert (len(got["one"][0].payload["targets"]), got["one"][0].payload["more"]) == (50, 2950)
     assert longest.seconds < 0.05
 
-    # After a restart, what is known of them is taken up again.
+    # After a restart, the known incidents are resumed.
     async with at_work(path, one, three, targets=targets) as world:
         trio.lowlevel.add_instrument(longest)
         up = Flip("site 0", "default", now, now, State.UP, State.DOWN, None, None, 2)
@@ -341,8 +347,8 @@ async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all
         assert all("+00:00" in payload for (payload,) in records)
         assert world.disk.outbox.read("SELECT 1 FROM incidents WHERE target = 'site 4'") == []
     said = capsys.readouterr().err
-    counts = {text: said.count(text) for text in ("notifications has a row", "unreadable record", "rows of incidents")}
-    assert counts == {"notifications has a row": 3, "unreadable record": 2, "rows of incidents": 1}
+    counts = {text: said.count(text) for text in ("row of notifications", "unreadable record", "rows of incidents")}
+    assert counts == {"row of notifications": 3, "unreadable record": 2, "rows of incidents": 1}
 
 
 async def test_an_alertmanager_hears_no_end_of_an_incident_whose_row_is_spoilt_before_it_ends(path: Path) -> None:
@@ -379,3 +385,34 @@ def test_without_channels_incidents_are_followed_and_no_event_is_kept(path: Path
     assert events_left(outbox) == 0
     assert waiting_of(outbox, "ops") == []
     outbox.close()
+
+
+class OneStored:
+    """The tables of channels with one event of another replica."""
+
+    number, is_handover = 1, False
+
+    def __init__(self, payload: str) -> None:
+        self.payload = payload
+        self.origin = str(uuid.uuid4())
+
+    async def events(self, _channel: str, _positions: Mapping[str, int], _limit: int) -> list[OneStored]:
+        return [self]
+
+    async def settled(self, _messages: list[str]) -> set[str]:
+        return set()
+
+
+@pytest.mark.parametrize(("routes", "words"), [("[]", "alert event read without its routes"), ('{"ops":0}', None)])
+async def test_an_event_is_taken_in_though_its_routes_cannot_be_read(
+    routes: str, words: str | None, tmp_path: Path
+) -> None:
+    event = AlertEvent(1, Change.OPENED, datetime(2026, 1, 5, tzinfo=UTC), None, None, "Shop", "default")
+    stored = OneStored(encode_event(event)[:-1] + f',"routes":{routes}}}')
+    known: dict[tuple[str, str], float] = {}
+    with closing(Outbox(tmp_path / "outbox.sqlite")) as outbox, capture_logs() as lines:
+        step = Step("default", "ops", uuid.uuid4(), 1)
+        source = TableEvents(OutboxThread(outbox), stored, step, lambda: None, routes=known)  # type: ignore[arg-type]
+        assert await source.read(10, None) == ([event], ())
+    assert [line["event"] for line in lines] == ([] if words is None else [words])
+    assert known == ({} if words else {("ops", "Shop"): 0.0})

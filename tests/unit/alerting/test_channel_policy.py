@@ -1,4 +1,4 @@
-"""Which messages a channel gets for what happens to sites: one table."""
+"""Which messages a channel gets for which events of sites: one table."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ QUIET = replace(
     quiet_hours=(QuietHours(time(0, 0, 20), time(0, 10), "UTC"), QuietHours(time(1, 0), time(1, 10), "UTC")),
 )
 
-# What the channel is like; what happens, as `seconds site what`, a silence of a site being `from site silent until`,
-# and the time that is waited for at the end; the messages.
+# The channel's settings; the events as `seconds site event` (a silence of a site is `from site silent until`), and
+# the waiting time at the end; the expected messages.
 TABLE: dict[str, tuple[Channel, str, list[str]]] = {
     "down and up": (CHANNEL, "0 A down; 300 A up; 9999", ["10 down: A", "310 up: A"]),
     "together": (
@@ -341,7 +341,7 @@ def test_an_outage_that_two_replicas_have_found_is_told_once(seconds: int) -> No
         _hear(world, event)
     opened = events[2].incident
     assert opened is not None
-    world.policy.take_open([opened], at(345))  # as the one that is slower has it until then
+    world.policy.take_open([opened], at(345))  # as the slower replica has it until then
     world.wait_until(at(999))
 
     assert told(world.sent) == ["10 down: A", "310 up: A"]
@@ -362,7 +362,7 @@ def test_an_outage_that_others_have_found_is_told_also_soon_after_another_one() 
 
 
 def _outage(began: datetime, ended: datetime, up_since: datetime | None = None) -> list[AlertEvent]:
-    """Return what a replica makes of an outage, where it knows since when the site was up before."""
+    """Return a replica's messages about an outage, where it knows since when the site was up before."""
     standing = Standing(State.UP, up_since or at(-3600), State.UP, flips=3)
     incident, events = None, list[AlertEvent]()
     for moment, state in ((began, State.DOWN), (ended, State.UP)):

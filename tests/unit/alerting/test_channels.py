@@ -1,10 +1,9 @@
-"""The pure parts of channels: when to try again, what is a secret, which templates compile."""
+"""The pure parts of channels: when to try again, and which templates compile."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -12,13 +11,11 @@ from hypothesis import strategies as st
 
 from watcher.alerting.channels.answers import retry_after_seconds
 from watcher.alerting.channels.deliver import short_text
-from watcher.alerting.channels.masking import WORDS_OF_PATHS, masked_answer
 from watcher.alerting.channels.templates import complaint_about_template
 from watcher.alerting.channels.trial import trial_notification
 from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.payload import payload_of
 from watcher.alerting.policy.view import View
-from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver, WebhookReceiver
 from watcher.model.alerts.notification import Kind
 from watcher.model.state import State
 
@@ -56,7 +53,7 @@ def test_no_header_can_break_it(value: str) -> None:
 
 
 def test_the_message_of_a_test_has_all_keys_of_another() -> None:
-    """So that a template that works for the one works for the other."""
+    """A template that works for one message works for another."""
     view = View({}, state_of=lambda _: None, checked_at=lambda _: None)
     line = Line(Kind.DOWN, "Checkout", "default", State.DOWN, State.UP)
     real = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, [line], view)
@@ -67,7 +64,7 @@ def test_the_message_of_a_test_has_all_keys_of_another() -> None:
 
 @pytest.mark.parametrize(("count", "last"), [(1, None), (10, None), (11, "and 1 more"), (80, "and 70 more")])
 def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
-    """Whatever the whole text says of the rest, and with what stands below the list."""
+    """Whatever the text says about the other sites, and with the lines below the list."""
     view = View({}, state_of=lambda _: None, checked_at=lambda _: None, page_url="https://status.example")
     lines = [Line(Kind.DOWN, f"Site {index}", "default", State.DOWN, State.UP) for index in range(count)]
     payload = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, lines, view)
@@ -76,42 +73,6 @@ def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
     else:
         told = short_text(payload).split("\n")
         assert told == [*payload["text"].split("\n")[:10], last, "https://status.example/"]
-
-
-SECRETS = ("hunter2!", "T1JJ3T3L2", "s3cr3t/path", "k3y-of-query")
-
-
-@pytest.mark.parametrize(
-    "receiver",
-    [
-        AppriseReceiver("mailtos://jo:hunter2!@mail.example/s3cr3t/path?key=k3y-of-query"),
-        AppriseReceiver("mailtos://jo:hunter2%21@mail.example?pass=hunter2%21"),
-        AppriseReceiver("slack://T1JJ3T3L2/A1BRTD4JD"),
-        WebhookReceiver("https://hooks.example/s3cr3t/path?k3y-of-query", "whsec_T1JJ3T3L2", (("X-Key", "hunter2!"),)),
-        ExecReceiver(("/usr/bin/page", "--token", "hunter2!")),
-    ],
-)
-def test_no_secret_of_a_channel_is_left_in_an_answer(receiver: AppriseReceiver) -> None:
-    """However it is written; the host stays, or nobody could tell where it failed."""
-    channel = Channel("ops", receiver)
-    written = "\n".join(str(value) for value in _values_of(receiver))
-    text = f"cannot deliver to mail.example hooks.example: {written} hunter2%21"
-    masked = masked_answer(text, channel, limit_chars=2000)
-    assert not [secret for secret in SECRETS if secret in written and secret in masked], masked
-    assert masked.startswith("cannot deliver to mail.example hooks.example: ")
-
-
-@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=4, max_size=24))
-def test_no_secret_is_left_however_it_is_made(secret: str) -> None:
-    """Receivers quote an address, or what stands in it, as it is written and as it is meant."""
-    written = quote(secret, safe="")
-    for url in (f"json://jo:{written}@hook.example/", f"json://h.example/{written}", f"json://h.example?k={written}"):
-        masked = masked_answer(f"I refuse {url}: {secret} or {written}", Channel("ops", AppriseReceiver(url)), 2000)
-        assert secret in WORDS_OF_PATHS or (secret not in masked and written not in masked), masked
-
-
-def _values_of(receiver: object) -> list[object]:
-    return [getattr(receiver, name) for name in ("url", "secret", "headers", "command") if hasattr(receiver, name)]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +93,7 @@ def _values_of(receiver: object) -> list[object]:
     ],
 )
 def test_a_template_that_does_not_compile_is_told_with_its_line(text: str, complaint: tuple[int, str] | None) -> None:
-    """Nothing of it is rendered, not even what is constant."""
+    """Nothing of it is rendered, not even constants."""
     found = complaint_about_template(text)
     if complaint is None or found is None:
         assert found == complaint

@@ -1,4 +1,4 @@
-"""Certificates that end soon, the dead-man call, and what a failing target depends on; wired as the daemon does it."""
+"""Certificates that expire soon, the dead-man call and dependencies of failing targets, wired as in the daemon."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_renewed_certificate_is_told_again_and_two_that_are_served_in_turn_are
 
 @dataclass
 class Web:
-    """What is asked and answers, and the parts of a daemon around it."""
+    """The site that answers, and the parts of a daemon around it."""
 
     disk: Disk
     tally: Tally = field(default_factory=Tally)
@@ -206,7 +206,7 @@ async def test_the_dead_man_is_called_while_all_is_well_and_told_why_when_it_is_
         disk.error = None
         assert await call() == well
         web.tally.max_lateness_seconds = 1.0  # checks stop
-        assert await call() == well  # there were some since the last one
+        assert await call() == well  # there were checks since the last call
         assert b"no check has ended for" in (await call())[2]
         assert MAX_CHECKS_SILENCE_SECONDS + 20 < 60
         assert MAX_OUTBOX_SILENCE_SECONDS < 60
@@ -249,7 +249,7 @@ async def test_what_a_failing_target_depends_on_is_checked_at_once(
         flip = Flip("Child", "default", MOMENT, MOMENT, State.DOWN, State.UP, failure.fault)
         conditions.take([Conclusion(failure, Standing(State.DOWN), is_news=True)])
         await trio.sleep(0.1)
-        assert not web.calls  # it has been down before
+        assert not web.calls  # it was down before
         conditions.take([Conclusion(failure, Standing(State.DOWN), is_news=True, flips=(flip,))])
         await trio.sleep(0.1)
         assert sorted(address for _, address, _, _ in web.calls) == [

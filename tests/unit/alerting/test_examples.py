@@ -1,4 +1,4 @@
-"""The examples of docs/alerts.md are good configurations."""
+"""The examples of docs/alerts.md are valid configurations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIABLES = {
 
 
 def test_every_example_is_good(tmp_path: Path) -> None:
-    """Each is a whole file, but for the targets that some leave out; their templates compile."""
+    """Each is a whole file, except for targets that some leave out; the templates compile."""
     secret = tmp_path / "hook"
     secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", encoding="utf-8")
     config = tmp_path / "config.yaml"

@@ -1,4 +1,4 @@
-"""Helper processes: used again, killed when they hang, bounded, and ended when they are idle."""
+"""Helper processes: reused, killed when they hang, bounded, and stopped when idle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watcher.alerting.channels.templates import MAX_TEXT_CHARS, MAX_TITLE_CHARS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# Answers with its number, does not answer, ends, or takes a while.
+# Answers with its process number, never answers, exits, or takes a while.
 STAND_IN = """
 import json, os, sys, time
 for line in sys.stdin:
@@ -30,7 +30,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 async def helpers() -> AsyncIterator[Helpers]:
-    """Helpers that wait for work for an hour, with their processes gone at the end."""
+    """Helpers that wait an hour for work; their processes are stopped at the end."""
     helpers = Helpers((sys.executable, "-c", STAND_IN), idle_seconds=3600.0)
     yield helpers
     await helpers.close()
@@ -38,7 +38,7 @@ async def helpers() -> AsyncIterator[Helpers]:
 
 
 def stand_ins() -> list[psutil.Process]:
-    """The processes that there are; other tests of this process may have others."""
+    """Return the running helper processes; other tests of this process may have others."""
     return [child for child in psutil.Process().children() if _is_stand_in(child)]
 
 
@@ -50,7 +50,7 @@ def _is_stand_in(child: psutil.Process) -> bool:
 
 
 async def ask(helpers: Helpers, do: str, seconds: float = 30.0) -> int:
-    """Have a job done, and return the number of the process that did it."""
+    """Run a job, and return the number of the process that ran it."""
     pid: int = (await helpers.ask({"do": do}, seconds))["pid"]
     return pid
 

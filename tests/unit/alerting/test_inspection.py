@@ -1,4 +1,4 @@
-"""Channels are looked at while the configuration is read: templates, secrets, and addresses that Apprise must know."""
+"""Channels are checked while the configuration is read: templates, secrets, and addresses that Apprise must know."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver,
 
 
 class Asked:
-    """Says that addresses with `bad` in them are bad, and keeps what it was asked."""
+    """Rejects addresses that contain `bad`, and records what it was asked."""
 
     def __init__(self) -> None:
         self.urls: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""Maintenance in the loops of checks: it begins and ends at its own moments, with what checks found meanwhile."""
+"""Maintenance in the check loops: it starts and ends on time, and keeps what checks found meanwhile."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def window(first: float, last: float, **narrow: object) -> Maintenance:
 
 
 class Site:
-    """Fails in some spans of seconds."""
+    """A probe that fails in some spans of seconds."""
 
     def __init__(self, target: Target, down: tuple[tuple[float, float], ...]) -> None:
         self.target = target
@@ -53,7 +53,7 @@ class Site:
 async def flips_of(
     down: tuple[tuple[float, float], ...], *windows: Maintenance, standing: Standing = NEVER_CHECKED, until: float = 300
 ) -> tuple[list[Flip], Standing]:
-    """Let a target be checked every ten seconds, and return the flips and where it stands at the end."""
+    """Check a target every ten seconds, and return its flips and its state at the end."""
     target = a_target(interval_seconds=10, group="shop")
     context = a_checker(lambda target: Site(target, down))
     keeper = MaintenanceKeeper(context.holds, context.clock.wall)
@@ -78,7 +78,7 @@ async def flips_of(
     [
         ([], [("up", 200)], []),
         ([(120, 180)], [("up", 200)], []),
-        ([(120, 400)], [("down", 200)], ["opened"]),  # at once, with no three checks more
+        ([(120, 400)], [("down", 200)], ["opened"]),  # at once, without three more checks
         ([(20, 400)], [("down", 200)], ["opened"]),  # before it
         ([(20, 150)], [("up", 200)], ["opened", "closed"]),
         ([(195, 400)], [("up", 200), ("down", 200)], ["opened"]),  # the first failure of three is within
@@ -118,9 +118,9 @@ async def test_windows_that_overlap_or_follow_one_another_are_one_and_others_tou
 @pytest.mark.parametrize(
     ("present", "expected"),
     [
-        ((window(-100, 50),), [("down", 50)]),  # a start in the middle
-        ((window(-100, -20),), [("unknown", -20), ("down", 0)]),  # it ended while nobody was there
-        ((), [("unknown", 0), ("down", 0)]),  # it was taken out of the configuration
+        ((window(-100, 50),), [("down", 50)]),  # a start in the middle of it
+        ((window(-100, -20),), [("unknown", -20), ("down", 0)]),  # it ended while no daemon ran
+        ((), [("unknown", 0), ("down", 0)]),  # it was removed from the configuration
     ],
 )
 async def test_a_restart_in_a_maintenance_takes_it_up_again(

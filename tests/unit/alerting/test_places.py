@@ -1,4 +1,4 @@
-"""Alerts of targets that several places watch: one incident, which all places together open, change and end."""
+"""Alerts of targets that several places watch: one incident, which all places open, change and end together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from watcher.model.alerts.channel import Channel, WebhookReceiver
 from watcher.model.alerts.notification import Kind
 from watcher.model.outcome import Fault, Reason
 from watcher.model.places import COMBINED, PlaceView, combine
-from watcher.model.resumption import RENAMED, TAKEN_OUT
+from watcher.model.resumption import RENAMED, left_by
 from watcher.model.state import Flip, State
 from watcher.outbox.alerts import events_for, open_incidents
 from watcher.outbox.flip_door import record_flips
@@ -44,7 +44,7 @@ UP, DOWN = State.UP, State.DOWN
 
 
 def several(*names: str) -> dict[str, Target]:
-    """Return what is configured where several places watch some targets, and one of them the rest."""
+    """Return a configuration where several places watch some targets, and one place the rest."""
     alone = {name: a_target(name=name) for name in ("Checkout", "Search", "Find") if name not in names}
     return alone | {name: a_target(name=name, locations=PLACES, quorum=2) for name in names}
 
@@ -63,7 +63,7 @@ def flip(outbox: Outbox, state: State, location: str = "fra", name: str = "Check
 
 
 def told(outbox: Outbox) -> list[str]:
-    """Return what has happened to incidents, and forget that."""
+    """Return the events of incidents, and forget them."""
     found = events_for(outbox, "ops", 100)
     outbox.put((), now=0.0, alongside=lambda database: database.execute("DELETE FROM alert_events"))
     return [f"{one.change} {one.target} at {one.location}" for one in found]
@@ -85,23 +85,30 @@ def test_what_one_of_several_places_finds_makes_no_incident_and_what_all_say_doe
     assert len(outbox.peek(100, 10_000)) == 5, "each place's flips are recorded all the same"
 
 
-def test_what_is_open_where_a_target_no_longer_stands_ends_and_what_is_there_now_is_told(outbox: Outbox) -> None:
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_what_is_open_where_a_target_no_longer_stands_ends_and_what_is_there_now_is_told(
+    is_stopped: bool, outbox: Outbox, tmp_path: Path
+) -> None:
     flip(outbox, State.DOWN)
     flip(outbox, State.DOWN, name="Search")
     told(outbox)
     use_combined(outbox, several("Checkout"), "fra", 0.0)
     (event,) = events_for(outbox, "ops", 100)
     assert event.flip is not None
-    assert (event.change, event.flip.state, event.flip.cause) == (Change.CLOSED, State.PAUSED, TAKEN_OUT)
+    assert (event.change, event.flip.state, event.flip.cause) == (Change.CLOSED, State.PAUSED, left_by("fra"))
     assert told(outbox) == ["closed Checkout at fra"]
     flip(outbox, State.DOWN, COMBINED)
     assert open_since(outbox, "fra", ["Checkout", "Search", "Wiki"]).keys() == {"Checkout", "Search"}
     told(outbox)
+    if is_stopped:
+        outbox.close()
+        outbox = Outbox(tmp_path / "outbox.sqlite")
     use_combined(outbox, several(), "fra", 0.0)
     assert told(outbox) == ["closed Checkout at *", "opened Checkout at fra"]
     assert opened(outbox) == [("fra", "Checkout"), ("fra", "Search")]
     use_combined(outbox, several(), "fra", 0.0)
     assert told(outbox) == []
+    outbox.close()
 
 
 def test_an_incident_goes_on_under_a_new_name_where_several_places_watch_it_still(outbox: Outbox) -> None:
@@ -111,7 +118,7 @@ def test_an_incident_goes_on_under_a_new_name_where_several_places_watch_it_stil
     use_combined(outbox, several("Cash desk"), "fra", 0.0, {"Checkout": "Cash desk"})
     assert told(outbox) == ["renamed Checkout at *"]
     assert opened(outbox) == [(COMBINED, "Cash desk")]
-    # One place alone watches it under its first name, and several do under the next.
+    # One place alone watches it under its first name, several places under the next.
     flip(outbox, State.DOWN, name="Search")
     told(outbox)
     use_combined(outbox, several("Cash desk", "Find"), "fra", 0.0, {"Search": "Find"})
@@ -122,7 +129,7 @@ def test_an_incident_goes_on_under_a_new_name_where_several_places_watch_it_stil
 
 
 def views(*states: State | None) -> tuple[PlaceView, ...]:
-    """Return what places say; None for one without a replica."""
+    """Return the views of places; None for a place without a replica."""
     seen = [PlaceView(place, UP, NOW, is_alive=state is not None) for place, state in zip(PLACES, states, strict=True)]
     down = [replace(view, state=DOWN, reason="status", detail=WHY) for view in seen]
     return tuple(bad if state is DOWN else good for good, bad, state in zip(seen, down, states, strict=True))
@@ -146,7 +153,7 @@ def test_a_message_names_the_places(seen: tuple[State | None, ...], kind: Kind, 
 
 
 class Places:
-    """What places say, made by hand."""
+    """Views of places, made by hand."""
 
     def __init__(self) -> None:
         self.changes = 0

@@ -1,4 +1,4 @@
-"""What would have been sent for a story of flips: one table, in virtual time."""
+"""Which messages a sequence of flips would have sent: one table, in virtual time."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ NO_REMINDERS = replace(CHANNEL, reminder_interval_seconds=0)
 QUIET = replace(NO_REMINDERS, quiet_hours=(QuietHours(time(0), time(1), "UTC"),))
 MAINTENANCE = (Maintenance(OnceWindow(at(1000), 1000.0), targets=frozenset("AB")),)
 
-# What the channel is like; what has happened, as `seconds site state`, of a state that began so many seconds before
-# it was confirmed `seconds-before`, of orders `seconds site ack` and `from site silent until`; the messages within a
-# day. What happens before 0 is not shown.
+# The channel's settings; the events: `seconds site state` for a state that started that many seconds before it was
+# confirmed (`seconds-before`), and orders as `seconds site ack` and `from site silent until`; the messages within a
+# day. Events before 0 are not shown.
 TABLE: dict[str, tuple[Channel, str, list[str]]] = {
     "down and up": (NO_REMINDERS, "0 A down; 300 A up", ["10 down: A", "310 up: A"]),
     "together": (NO_REMINDERS, "0 A down; 2 B down; 9 B up; 50 B down", ["10 mixed: down A, up B", "70 down: B"]),
@@ -93,7 +93,7 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
 
 
 def replay_of(channel: Channel, story: str) -> tuple[Replay, list[Flip]]:
-    """Read a story."""
+    """Parse a sequence of events."""
     flips, orders, states = [], list[Silence | Ack](), dict[str, State]()
     for number, step in enumerate(story.split("; ")):
         seconds, name, word, *until = step.split()

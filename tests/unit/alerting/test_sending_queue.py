@@ -1,4 +1,4 @@
-"""Which message is tried next: in order for an incident, past those of others that fail, and with patience."""
+"""Which message is tried next: in order within an incident, past failing messages of others, and with patience."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Silences and acks on their way in: from the spool folder and from PostgreSQL, to disk, to memory and out again."""
+"""How silences and acks arrive: from the spool folder and from PostgreSQL, to disk, to memory, and out again."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def a_silence(*targets: str, hours: float = 2) -> Silence:
 
 
 def put_incident(outbox: Outbox, target: str, since: datetime = MOMENT) -> None:
-    """Open an incident, as the door of flips does."""
+    """Open an incident, as the only writer of flips does."""
     flip = Flip(target, "default", since, since, State.DOWN, State.UP)
     row = ("default", target, encode_incident(Incident(flip.flip_id, target, "default", State.DOWN, since, flip)))
     outbox.put((), now=0.0, alongside=lambda database: database.execute("INSERT INTO incidents VALUES (?, ?, ?)", row))
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that stands still until it is set."""
 
     now = MOMENT.timestamp()
 
@@ -73,7 +73,7 @@ class Clock:
 
 @asynccontextmanager
 async def running(outbox: Outbox, folder: Path, clock: Clock | None = None) -> AsyncIterator[SilenceKeeper]:
-    """Have a keeper work in a folder, and its outbox in the loop."""
+    """Run a keeper in a folder, with its outbox in the loop."""
     keeper = SilenceKeeper(Disk(outbox), folder, "default", Silences(), clock=clock or Clock())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keeper.run)
@@ -115,7 +115,7 @@ async def test_what_holds_for_a_target_holds_under_its_new_name_too(outbox: Outb
     up.set()
 
     async def read(_known: object, _since: object) -> list[Order]:
-        return [silence, ack]  # PostgreSQL has not heard of it
+        return [silence, ack]  # PostgreSQL does not have it yet
 
     async def listen(_heard: object) -> None:
         await trio.sleep_forever()
@@ -171,7 +171,7 @@ async def test_files_that_can_neither_be_taken_in_nor_set_aside_keep_no_order_ba
 ) -> None:
     folder = spool.make_folder(tmp_path)
     for number in range(spool.MAX_AT_ONCE + 1):
-        (folder / f"{number:03}{'0' * 246}.order").touch()  # no room in its name for that of a refused one
+        (folder / f"{number:03}{'0' * 246}.order").touch()  # its name has no room for the suffix of a refused one
     silence = a_silence("Checkout")
     path = spool.leave(tmp_path, silence).rename(folder / "z.order")
     with capture_logs() as lines:
@@ -199,7 +199,7 @@ async def test_the_folder_does_not_grow_by_what_is_broken_or_never_finished(tmp_
 async def test_whoever_rings_is_heard_and_without_a_bell_nothing_hangs(tmp_path: Path) -> None:
     bell = Bell()
     with trio.fail_after(60):
-        ring(tmp_path)  # where nobody has hung one up
+        ring(tmp_path)  # where there is no bell
         for _ in range(2):
             bell.hold(tmp_path)
             ring(tmp_path)
@@ -252,8 +252,8 @@ async def test_what_holds_no_more_goes(outbox: Outbox, tmp_path: Path) -> None:
             a_silence("Checkout", hours=1),
             a_silence(hours=3),
             new_ack("Checkout", at=MOMENT + HOUR),
-            new_ack("Search", at=MOMENT + HOUR),  # of which nothing is open
-            new_ack("Checkout", at=MOMENT - HOUR),  # of what was open before
+            new_ack("Search", at=MOMENT + HOUR),  # none of which is open
+            new_ack("Checkout", at=MOMENT - HOUR),  # of incidents that were open before
         ):
             await keeper.take(order)
         clock.now += 2 * 3600

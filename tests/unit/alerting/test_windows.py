@@ -1,4 +1,4 @@
-"""When windows are open: over changes of the clocks, and against a model that looks at each minute."""
+"""When windows are open: across clock changes, and against a model that tries each minute."""
 
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
@@ -64,7 +64,7 @@ def test_windows_that_never_end_and_those_that_are_over_cost_little() -> None:
     assert next_change(over, now) is None
     assert not never_comes(over, now - MINUTE)
     assert not never_comes(OnceWindow(utc("9999-11-30T00:00"), 1e9), now)
-    assert never_comes(CronWindow("0 0 31 2,4 1", 60, "UTC"), now) is False  # day or weekday, as cron has it
+    assert never_comes(CronWindow("0 0 31 2,4 1", 60, "UTC"), now) is False  # day or weekday, as in cron
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_windows_that_never_end_and_those_that_are_over_cost_little() -> None:
         ("22:00-07:00", "2026-11-27T06:00", None),
         ("22:00-07:00", "2026-03-28T23:00", "2026-03-29T05:00"),  # an hour shorter
         ("22:00-07:00", "2026-10-24T23:00", "2026-10-25T06:00"),  # an hour longer
-        ("22:00-00:00,00:00-07:00", "2026-11-26T21:30", "2026-11-27T06:00"),  # two are one
+        ("22:00-00:00,00:00-07:00", "2026-11-26T21:30", "2026-11-27T06:00"),  # two become one
         ("02:10-02:20", "2026-03-29T01:00", None),  # all of them skipped
     ],
 )
@@ -102,7 +102,7 @@ def test_quiet_hours_without_an_end_are_asked_for_again_and_those_of_some_days_a
 
 
 def starts_in_year(at: set[time], days: frozenset[int], zone: ZoneInfo) -> list[datetime]:
-    """Return the starts of a year, found by looking at what a clock on the wall shows in each minute around them."""
+    """Return the starts in a year, found by reading a wall clock in each minute around them."""
     found = []
     for offset in range(-2, 368):
         day = NEW_YEAR.date() + timedelta(days=offset)

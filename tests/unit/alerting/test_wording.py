@@ -1,4 +1,4 @@
-"""The titles of messages about many sites name the first of them, and are as long as a subject may be."""
+"""Titles of messages about many sites name the first ones, and are no longer than a subject may be."""
 
 from __future__ import annotations
 

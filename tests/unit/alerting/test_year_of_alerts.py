@@ -1,4 +1,4 @@
-"""A year of what happens to sites, against what may be told of it: whatever comes in whatever order."""
+"""A year of events of sites in any order, against the rules of what a channel may be sent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NAMES = [f"S{number}" for number in range(SITES)]
 OPENINGS = {Kind.DOWN, Kind.DEGRADED, Kind.UNKNOWN, Kind.ESCALATION}
 TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
 
-# Seconds between two steps: together within one message, in the next one, in other hours, on other days.
+# Seconds between two steps: within one message, in the next one, in other hours, on other days.
 PAUSES = st.sampled_from([0, 0, 0.5, 2, 2, 9, 9, 30, 30, 70, 70, 400, 400, 400, 1500, 1500, 4000, 20_000, 90_000])
 WORDS = st.sampled_from(
     ["down", "down", "down", "up", "up", "up", "degraded", "blind", "restart", "maintenance", "paused"]
@@ -48,7 +48,7 @@ WORDS = st.sampled_from(
 
 @dataclass(frozen=True)
 class Step:
-    """What happens after a pause: a word, to a site, for some seconds; and whether the daemon is started anew then."""
+    """An event after a pause: a word, for a site, for some seconds; and whether the daemon restarts then."""
 
     pause_seconds: float
     word: str
@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Site:
-    """How a site is told of, on what it depends, its group, and how often it is checked."""
+    """How a site is configured: its dependencies, its group and its interval."""
 
     routes: tuple[Route, ...] | None
     parents: tuple[Dependency, ...]
@@ -67,14 +67,14 @@ class Site:
     interval_seconds: float
 
     def target(self, name: str) -> Target:
-        """Return it as it is configured."""
+        """Return the target of the configuration."""
         alerts = TargetAlerts(routes=self.routes, depends_on=self.parents)
         return target_of(name, group=self.group, alerts=alerts, interval_seconds=self.interval_seconds)
 
 
 @dataclass(frozen=True)
 class Telling:
-    """How the channel is told."""
+    """How the channel is configured."""
 
     topics: frozenset[Topic]
     group_wait_seconds: float
@@ -90,7 +90,7 @@ class Telling:
 
 @st.composite
 def sites(draw: st.DrawFn) -> list[Site]:
-    """Draw sites; each depends on former ones, or on the group of the first two, or on nothing."""
+    """Draw sites; each depends on earlier ones, on the group of the first two, or on nothing."""
     drawn = []
     for number in range(SITES):
         routes = draw(st.sampled_from([None, None, None, (), (Route("ops"),), (Route("ops", 900), Route("pager"))]))
@@ -130,10 +130,10 @@ STEPS = st.lists(
 
 
 class Year:
-    """A world that looks at each message as it is sent, and knows what the channel was told."""
+    """A world that inspects each message as it is sent, and knows what the channel was sent before."""
 
     def __init__(self, sites: Sequence[Site], telling: Telling, *, restarts: bool = False) -> None:
-        """Begin with all sites up."""
+        """Start with all sites up."""
         self.world = World([site.target(name) for name, site in zip(NAMES, sites, strict=True)], telling.channel())
         self.now = START
         self.told: dict[str, State | str | None] = {}
@@ -145,7 +145,7 @@ class Year:
         self.restarts = restarts
 
     def live(self, steps: Sequence[Step]) -> list[Notification]:
-        """Do the steps, then let all calm down; return the messages."""
+        """Run the steps, then let everything calm down; return the messages."""
         for step in steps:
             self.wait(timedelta(seconds=step.pause_seconds))
             self.do(step)
@@ -158,7 +158,7 @@ class Year:
         return self.world.sent
 
     def wait(self, length: timedelta) -> None:
-        """Let time go by, and look at whatever is told meanwhile."""
+        """Let time pass, and inspect each message sent meanwhile."""
         world, end = self.world, self.now + length
         while (due := world.policy.due_at) is not None and due <= end:
             self.now = max(due, self.now)
@@ -167,7 +167,7 @@ class Year:
         self.now = end
 
     def do(self, step: Step) -> None:
-        """Do what a step says."""
+        """Carry out a step."""
         world, now, site = self.world, self.now, step.site
         match step.word:
             case "silence":
@@ -211,7 +211,7 @@ class Year:
                 self.flip(site, word)
 
     def flip(self, site: str, word: str) -> None:
-        """Change a site's state, where the machine of states would."""
+        """Change a site's state, where the state machine would."""
         state = self.world.states[site]
         new = {"blind": State.UNKNOWN, "restart": State.UNKNOWN}.get(word) or State(word)
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
@@ -219,7 +219,7 @@ class Year:
         flip_of_word(self.world, self.now, site, word)
 
     def end(self) -> None:
-        """Let maintenance and silences end, and wait until there is nothing more to tell."""
+        """Let maintenance and silences end, and wait until nothing is left to send."""
         self.world.in_doubt.clear()
         self.world.silences = ()
         self.world.decide(self.now)
@@ -230,7 +230,7 @@ class Year:
                 self.look()
         self.wait(timedelta(days=2))
         if all(record.place is Place.NOWHERE for record in self.records()):
-            self.wait(START + YEAR - self.now)  # nothing but reminders; what waits for others is looked at too often
+            self.wait(START + YEAR - self.now)  # only reminders; the loop wakes for the others too often
         for site in NAMES:
             self.compare_in_the_end(site)
         for site in NAMES:
@@ -241,11 +241,11 @@ class Year:
         assert all(state in {None, "calm"} for state in self.told.values()) or Topic.UP not in self.world.channel.topics
 
     def records(self) -> list[Record]:
-        """Return what is written down of sites."""
+        """Return the records of sites."""
         return [decode_record(text) for key, text in self.world.records.items() if key.startswith("record/")]
 
     def look(self) -> None:
-        """Look at what was sent since the last look."""
+        """Inspect what was sent since the last look."""
         new, self.seen = self.world.sent[self.seen :], len(self.world.sent)
         for message in new:
             assert message.created_at == self.now
@@ -255,10 +255,10 @@ class Year:
         for site, told in self.told.items():
             is_paused = told == "flapping" and self.world.states[site] is State.PAUSED
             if is_paused and all(record.target != site for record in self.records()):
-                self.told[site] = None  # it became calm while nobody watched
+                self.told[site] = None  # it calmed down without a watcher
 
     def look_at_line(self, kind: Kind, line: dict[str, object]) -> None:
-        """Compare a line with the world as it is."""
+        """Compare a line with the actual states."""
         world, site, flip_id = self.world, str(line["name"]), str(line["flip_id"])
         incident, alerts = world.incidents.get(site), world.targets[site].alerts
         told = self.told.get(site)
@@ -305,7 +305,7 @@ class Year:
                 self.told[site] = "flapping"
 
     def look_at_parents(self, kind: Kind, site: str, began_at: datetime) -> None:
-        """Compare what is told of a site with how those are that it depends on."""
+        """Compare a site's line with the states of its dependencies."""
         target, view = self.world.targets[site], self.world.view
         assert parents_of(target.alerts.depends_on, view) is not Parents.OUT_OF_ORDER, "told, though a parent is down"
         back, rounds = self.last_return(site), timedelta(seconds=2 * target.interval_seconds)
@@ -313,23 +313,23 @@ class Year:
             assert began_at > back or self.now >= back + rounds, "told before two rounds after its parent"
 
     def last_return(self, site: str) -> datetime:
-        """Say when the last of the targets that a site depends on by name came back."""
+        """Return when the last of a site's dependencies by name came back."""
         parents = (one.target for one in self.world.targets[site].alerts.depends_on if one.target is not None)
         return max(filter(None, map(self.world.returns.of, parents)), default=START - YEAR)
 
     def look_at_reminders(self, site: str, flip_id: str, since: datetime) -> None:
-        """Count reminders: they double up to a day."""
+        """Count reminders: their interval doubles up to a day."""
         interval, lasted = self.world.channel.reminder_interval_seconds, (self.now - since).total_seconds()
         most = lasted / 86_400 + log2(86_400 / interval) + 2
         assert self.reminded[site, flip_id] <= most, "too many reminders"
 
     def visible(self, site: str) -> State | None:
-        """Return the trouble of a site that the channel is told of."""
+        """Return the trouble of a site that the channel was sent."""
         incident = self.world.incidents.get(site)
         return incident.trouble if incident and TOPICS[incident.trouble] in self.world.channel.topics else None
 
     def compare_in_the_end(self, site: str) -> None:
-        """Compare what was told of a site with how it is, after days without news."""
+        """Compare what was sent about a site with its state, after days without events."""
         alerts, visible, told = self.world.targets[site].alerts, self.visible(site), self.told.get(site)
         assert told != "flapping"
         routes = alerts.routes

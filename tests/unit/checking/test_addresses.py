@@ -1,4 +1,4 @@
-"""Which addresses are of no site on the internet."""
+"""Which addresses do not belong to a site on the internet."""
 
 import ipaddress
 

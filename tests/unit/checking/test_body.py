@@ -1,9 +1,9 @@
-"""Bodies: capped, and decompressed in bounded steps."""
+"""Bodies: limited in size, and decompressed in bounded steps."""
 
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -19,16 +19,14 @@ from watcher.checking.http.content_codings.decoders import STEP_BYTES, BodyEncod
 MEGABYTE = 1024 * 1024
 
 
-class chunks_of(AsyncIterator[bytes]):  # noqa: N801  # used as a function
-    """A body in pieces; no generator, since trio wants those closed."""
+def in_pieces(content: bytes, size: int) -> Callable[[], Awaitable[bytes]]:
+    """Return what hands out a body in pieces."""
+    pieces = iter([content[start : start + size] for start in range(0, len(content), size)])
 
-    def __init__(self, content: bytes, size: int = 4096) -> None:
-        self._pieces = iter([content[start : start + size] for start in range(0, len(content), size)])
+    async def receive() -> bytes:
+        return next(pieces, b"")
 
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
+    return receive
 
 
 brotli: Any = import_module("brotli")
@@ -39,9 +37,9 @@ except ImportError:
 
 
 async def read(content: bytes, encoding: str, limit_bytes: int, size: int = 4096, accepted: str = "") -> BodyReader:
-    """Read a whole body that comes in pieces of a size."""
+    """Read a whole body that arrives in pieces of a size."""
     reader = BodyReader(encoding, limit_bytes, accepted)
-    await reader.read(chunks_of(content, size))
+    await reader.read(in_pieces(content, size))
     return reader
 
 
@@ -105,7 +103,7 @@ async def test_the_encoding_of_no_body_does_not_matter(encoding: str) -> None:
 async def test_a_body_over_the_limit_is_refused_and_its_start_kept() -> None:
     reader = BodyReader("", 10_000)
     with pytest.raises(BodyTooLargeError):
-        await reader.read(chunks_of(b"x" * 20_000, 1000))
+        await reader.read(in_pieces(b"x" * 20_000, 1000))
     assert reader.content == b"x" * 11_000
 
 
@@ -149,7 +147,7 @@ async def test_a_lying_encoding_is_named(content: bytes, encoding: str) -> None:
 
 async def test_a_body_of_several_gzip_members_is_read_whole() -> None:
     packed = gzip.compress(b"hel") + gzip.compress(b"lo " * 10)
-    for size in range(1, len(packed) + 1):  # a boundary of chunks may fall anywhere, also into the magic bytes
+    for size in range(1, len(packed) + 1):  # chunk boundaries may fall anywhere, also into the magic bytes
         assert await read_body(packed, "gzip", MEGABYTE, size) == b"hel" + b"lo " * 10, size
 
 

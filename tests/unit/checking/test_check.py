@@ -22,7 +22,7 @@ TIMED_OUT = Fault(Reason.TIMEOUT, "no answer")
 
 
 class Script:
-    """A probe whose exchanges are written down beforehand; the last one is repeated."""
+    """A probe with prepared exchanges; the last one is repeated."""
 
     def __init__(self, target: Target, *answers: Fault | int | Exception, seconds: Sequence[float] = ()) -> None:
         self.target = target
@@ -118,7 +118,7 @@ async def test_a_bug_is_an_outcome_of_its_own_and_ends_nothing() -> None:
 
 
 class Sleeper(Script):
-    """A probe that stops the loop while it is asked, as a SIGSTOP would, so often as it is told to."""
+    """A probe that stops the loop during a request, as SIGSTOP would, a given number of times."""
 
     def __init__(self, clock: trio.testing.MockClock, target: Target, *answers: Fault | int, times: int) -> None:
         super().__init__(target, *answers)
@@ -174,7 +174,7 @@ async def test_retries_of_a_recheck_end_at_the_next_regular_slot(autojump_clock:
 
 
 class Answering(Script):
-    """A probe that gets a whole response, in which the site sends back what it was sent."""
+    """A probe that gets a whole response, in which the site sends back the request."""
 
     async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
         exchange = await super().fetch(timeout_seconds)

@@ -1,4 +1,4 @@
-"""Chunks end as the lenient reader alone has them, whether the quick parser takes them or not."""
+"""Chunks end where the lenient reader ends them, whether the quick parser reads them or not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BODIES = st.lists(CHUNKS | st.sampled_from(ODD) | st.sampled_from(ENDS), max_siz
 
 
 class Told:
-    """Whoever the lenient reader tells, and what."""
+    """Where the lenient reader reports its events."""
 
     def __init__(self) -> None:
         self.body = b""
@@ -71,7 +71,7 @@ async def by_an_exchange(pieces: Sequence[bytes]) -> tuple[str, bytes, bool]:
     await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", Stopwatch())
     body, verdict = b"", WHOLE
     try:
-        async for piece in connection.body():
+        while piece := await connection.receive_body():
             body += piece
     except ProtocolError as error:
         verdict = CUT_OFF if "before the response was whole" in str(error) else BROKEN

@@ -1,4 +1,4 @@
-"""Which addresses are tried, in which order, and what is left of those that lose."""
+"""Which addresses are tried, in which order, and what remains of those that lose."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_private_addresses_are_left_out_and_public_ones_are_not() -> None:
     ("number", "at_once", "has_route", "of_this_machine"),
     [
         (errno.ENETUNREACH, True, False, True),
-        (errno.ENETUNREACH, False, True, False),  # a router says so
+        (errno.ENETUNREACH, False, True, False),  # a router reports it
         (errno.ENETUNREACH, False, False, True),
         (errno.EHOSTUNREACH, True, False, True),
-        (errno.EHOSTUNREACH, True, True, False),  # a neighbour that was looked for in vain a moment before
+        (errno.EHOSTUNREACH, True, True, False),  # a neighbour that did not answer a moment before
         (errno.EHOSTUNREACH, False, True, False),
         (errno.EHOSTUNREACH, False, False, True),
         (errno.EADDRNOTAVAIL, True, True, True),
@@ -93,7 +93,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def refusing_port() -> Iterator[int]:
-    """Where connections are refused: the port is bound, so that nobody else gets it, but nobody listens."""
+    """A port that refuses connections: it is bound, so that no other program gets it, but does not listen."""
     with socket.socket() as unused:
         unused.bind(("", 0))
         yield unused.getsockname()[1]
@@ -101,16 +101,16 @@ def refusing_port() -> Iterator[int]:
 
 @pytest.fixture
 def patient_clock() -> trio.testing.MockClock:
-    """A clock that leaps to the next moment when nothing has happened for so long that nothing will, and stands still.
+    """A clock that leaps to the next deadline once nothing has happened for so long that nothing will.
 
-    So whoever waits for no moment takes no time, however slow the machine is.
+    So deadlines cost no time, however slow the machine is.
     """
     return trio.testing.MockClock(autojump_threshold=10)
 
 
 @pytest.fixture
 def full() -> Iterator[Address]:
-    """An address that neither takes nor refuses: whoever waits to be accepted has filled its queue."""
+    """An address that neither accepts nor refuses connections: its queue is full."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(0)

@@ -1,23 +1,23 @@
-"""Cookies that are set on the way, as RFC 6265 has them."""
+"""Cookies set during redirects, as in RFC 6265."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 from watcher.checking.http.cookies import MAX_COOKIES, CookieJar, cookie_date
+from watcher.checking.http.redirects import url_of
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 HERE = "https://a.test/x/y"
 
 
 def sent(lines: list[str], to: str = HERE, *, own: str = "", by: str = HERE) -> str | None:
-    """Set cookies, and tell which go to an address."""
+    """Set cookies, and return those that are sent to an address."""
     jar = CookieJar()
-    jar.take([line.encode() for line in lines], httpx.URL(by), NOW)
-    header = jar.header_for(httpx.URL(to), own.encode() or None)
+    jar.take([line.encode() for line in lines], url_of(by), NOW)
+    header = jar.header_for(url_of(to), own.encode() or None)
     return None if header is None else header.decode()
 
 
@@ -28,31 +28,31 @@ def sent(lines: list[str], to: str = HERE, *, own: str = "", by: str = HERE) -> 
         (["a=1", "b=2"], HERE, "a=1; b=2"),
         (["a=1; Path=/", "b=2; Path=/x/y"], HERE, "b=2; a=1"),  # the longer path first
         (["a=1", "a=2"], HERE, "a=2"),
-        (["a=1", 'b="q"', "a=2"], HERE, 'a=2; b="q"'),  # and its place in the order is kept
+        (["a=1", 'b="q"', "a=2"], HERE, 'a=2; b="q"'),  # and it keeps its place in the order
         (["a=b=c; HttpOnly; SameSite=Lax"], HERE, "a=b=c"),
         (["a="], HERE, "a="),
         ([" a = 1 ;Path=/"], HERE, "a=1"),
         (["=1", "none", "", ";a=1"], HERE, None),
         (["a=é"], HERE, "a=é"),
         (["a=\x01", "a\x7f=1", "b=" + "x" * 5000], HERE, None),
-        # Deleted, in the same response too.
+        # Deleted, also in the same response.
         (["a=1", "a=; Max-Age=0"], HERE, None),
         (["a=1", "a=; Max-Age=-5"], HERE, None),
         (["a=1", "a=; Expires=Thu, 01-Jan-70 00:00:01 GMT"], HERE, None),
-        (["a=1", "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], HERE, "a="),  # Max-Age counts
+        (["a=1", "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], HERE, "a="),  # Max-Age takes precedence
         (["a=1; Expires=never", "b=1; Max-Age=soon"], HERE, "a=1; b=1"),
-        # Whose it is.
+        # The domain.
         (["a=1"], "https://www.a.test/x/y", None),
         (["a=1; Domain=a.test"], "https://www.a.test/x/y", "a=1"),
         (["a=1; Domain=.A.TEST"], "https://www.a.test/x/y", "a=1"),
         (["a=1; Domain=a.test"], "https://ba.test/x/y", None),
         (["a=1; Domain=other.test", "b=1; Domain=www.a.test", "c=1; Domain=test"], HERE, None),
         (["a=1; Domain="], HERE, "a=1"),
-        # Where it goes.
+        # The path.
         (["a=1; Path=/x"], "https://a.test/x", "a=1"),
         (["a=1; Path=/x"], "https://a.test/xy", None),
         (["a=1; Path=/x/"], "https://a.test/x", None),
-        (["a=1; Path=foo"], "https://a.test/x/z", "a=1"),  # no path is the default
+        (["a=1; Path=foo"], "https://a.test/x/z", "a=1"),  # the default is used instead
         (["a=1; Path=foo"], "https://a.test/z", None),
         (["a=1; Path=/; Path=/b"], "https://a.test/b?c", "a=1"),
         (["a=1; Secure; Path=/"], "http://a.test/", None),

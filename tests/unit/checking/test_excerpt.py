@@ -1,11 +1,9 @@
-"""What is kept of a failing response: the begin of the body and some headers, and no secret of the target."""
+"""The excerpt of a failing response: the start of the body and some headers, without secrets of the target."""
 
-import html
-import json
+import socket
 from base64 import b64encode
 from urllib.parse import quote
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -14,7 +12,11 @@ from hypothesis import strategies as st
 from tests.doubles import a_target
 from tests.naming import naming
 from tests.unit.checking.test_text_of_body import EVERY_CHARSET
+from watcher.checking.http.dial import LocalConnectError
 from watcher.checking.http.exchange import Exchange
+from watcher.checking.http.faults import fault_of
+from watcher.checking.http.http1 import ProtocolError
+from watcher.checking.http.proxies import ProxyError
 from watcher.checking.verdict.excerpt import (
     KEPT_HEADERS,
     MAX_EXCERPT_CHARS,
@@ -26,7 +28,8 @@ from watcher.checking.verdict.excerpt import (
 )
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import Connecting, Sending, Target, basic_authorization
-from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, secrets_of
+from watcher.secrets.masking import MIN_SECRET_CHARS, masked
+from watcher.secrets.of_targets import secrets_of
 from watcher.text.escaping import MAX_DETAIL_CHARS, one_line
 
 PLAIN = a_target()
@@ -114,7 +117,8 @@ def test_many_secrets_before_the_edge_draw_no_half_one_in() -> None:
 )
 def test_what_is_a_secret(target: Target, secrets: list[str]) -> None:
     for secret in secrets:
-        assert excerpt_of(an_exchange(f"<{secret}>".encode()), target) == "<***>"
+        excerpt = excerpt_of(an_exchange(f"<{secret}>".encode()), target)
+        assert excerpt in {"<***>", "<***:***>", "<Bearer ***>"}, excerpt
 
 
 @pytest.mark.parametrize(
@@ -127,67 +131,12 @@ def test_what_is_a_secret(target: Target, secrets: list[str]) -> None:
         ),
         a_target(sending=Sending(headers=(("Content-Type", "text/html"),), body=b'{"page": "text/html"}')),
         a_target(sending=Sending(authorization="Basic Zm9v=x")),
+        a_target(sending=Sending(authorization="Bearer hunter2")),
     ],
 )
 def test_what_is_none_is_left_to_be_read(target: Target) -> None:
-    text = '1 abc def https://a.example/path/ text/html {"page": "text/html"}'
+    text = '1 abc def https://a.example/path/ text/html {"page": "text/html"} Bearer is wanted'
     assert excerpt_of(an_exchange(text.encode()), target) == text
-
-
-def test_a_scheme_is_none() -> None:
-    assert excerpt_of(an_exchange(b"Bearer is wanted"), with_token()) == "Bearer is wanted"
-
-
-def test_secrets_that_overlap_are_masked_whole() -> None:
-    target = a_target(sending=Sending(headers=(("X-A", "abcdef"), ("X-B", "defghi"))))
-    assert excerpt_of(an_exchange(b"<abcdefghi> <abcdefdefghi>"), target) == "<***> <***>"
-
-
-def test_what_is_left_comes_together_to_no_secret() -> None:
-    target = a_target(sending=Sending(headers=(("X-A", "0***"), ("X-B", "aaaa"))))
-    assert excerpt_of(an_exchange(b"<0aaaa>"), target) == "<***>"
-
-
-PASSWORD = "p&<ä\">/'\\ 9"
-
-
-@pytest.mark.parametrize(
-    "echoed",
-    [
-        PASSWORD,
-        json.dumps({"password": PASSWORD}),
-        json.dumps({"password": PASSWORD}, ensure_ascii=False),
-        json.dumps({"password": PASSWORD}).replace("/", "\\/"),
-        json.dumps({"password": PASSWORD}).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
-        html.escape(PASSWORD),
-        html.escape(PASSWORD, quote=False),
-        html.escape(PASSWORD).replace("&#x27;", "&#39;"),
-        quote(PASSWORD),
-        quote(PASSWORD, safe=""),
-        quote(PASSWORD, safe="").lower(),
-        quote(PASSWORD).replace("%20", "+"),
-        PASSWORD.encode().decode("latin-1"),
-    ],
-)
-def test_a_secret_is_known_in_the_ways_that_sites_write_it(echoed: str) -> None:
-    target = a_target(sending=Sending(authorization=basic_authorization("someone", PASSWORD)))
-    excerpt = excerpt_of(an_exchange(f"<{echoed}>".encode()), target)
-    assert excerpt is not None
-    assert "***" in excerpt
-    assert "9" not in excerpt
-
-
-def test_a_secret_in_an_address_is_known_as_it_is_sent() -> None:
-    target = a_target(address="https://a.example/?token=hunt er{ä}'2&b=")
-    sent = httpx.URL(target.address).query.decode()
-    assert "%20" in sent
-    assert excerpt_of(an_exchange(sent.encode()), target) == "token=***&b="
-
-
-@pytest.mark.parametrize("wrong", ["latin-1", "ascii"])
-def test_a_secret_in_another_charset_than_the_page_claims_is_known(wrong: str) -> None:
-    body = "<hünter2>".encode(wrong, "replace")
-    assert excerpt_of(an_exchange(body, "utf-8"), with_token("hünter2")) == "<***>"
 
 
 def test_headers_worth_having_are_kept_in_their_order() -> None:
@@ -240,17 +189,33 @@ def test_the_start_of_a_secret_before_a_cut_is_masked() -> None:
     assert masked_fault(Fault(Reason.JSON, f'is "{TOKEN[:7]}…, not "ok"'), with_token()).detail == 'is "***…, not "ok"'
 
 
-def test_a_detail_of_our_own_is_left_as_it_is() -> None:
-    fault = Fault(Reason.DNS, "the name cannot be resolved: unknown")
-    assert masked_fault(fault, a_target(address="https://name:unknown@a.example/")) is fault
-    good = Fault(Reason.STATUS, "503 Service Unavailable")
-    assert masked_fault(good, with_token()) is good
-
-
-def test_no_secret_makes_a_text_of_the_worst_kind_slow() -> None:
-    secrets = secrets_of(with_token("abcd" * 1000))
-    text = "abcd" * 999 + "…"
-    assert masked(text * 4, secrets) == "***…" * 4
+@pytest.mark.parametrize(
+    ("user", "password", "error", "detail"),
+    [
+        ("user", "password", ProxyError("the proxy refused the user name or the password"), None),
+        (
+            "proxy",
+            "connect",
+            ProxyError("the proxy refused to connect: 407 ", "no proxy"),
+            "refused to connect: 407 no ***",
+        ),
+        ("response", "HTTP", ProtocolError("the response is not HTTP: a response"), "the response is not HTTP: a ***"),
+        (
+            "response",
+            "claims",
+            ProtocolError("the response claims to be RTSP/claims"),
+            "response claims to be RTSP/***",
+        ),
+        ("connection", "reset", ProtocolError("the connection was closed without a response"), None),
+        ("name", "unknown", socket.gaierror(-2, "Name or service not known"), None),
+        ("machine", "this", LocalConnectError(24, "Too many open files"), None),
+    ],
+)
+def test_words_of_our_own_are_never_masked(user: str, password: str, error: Exception, detail: str | None) -> None:
+    fault = fault_of(error, None)
+    assert fault is not None
+    found = masked_fault(fault, a_target(address=f"https://{user}:{password}@a.example/"))
+    assert found is fault if detail is None else found.detail.endswith(detail)
 
 
 tokens = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=MIN_SECRET_CHARS, max_size=30)
@@ -268,7 +233,8 @@ targets = st.one_of(
 @given(st.data(), targets, st.one_of(st.none(), st.sampled_from(EVERY_CHARSET)))
 def test_whatever_a_site_sends_back_no_secret_appears(data: st.DataObject, target: Target, charset: str | None) -> None:
     secrets = secrets_of(target)
-    echoes = st.sampled_from(secrets).map(lambda text: text.encode("utf-8", "replace"))
+    wholes = (target.address, target.sending.authorization or "", *(value for _, value in target.sending.headers))
+    echoes = st.sampled_from([*secrets, *wholes]).map(lambda text: text.encode("utf-8", "replace"))
     pieces = st.lists(st.one_of(echoes, st.binary(max_size=300), st.sampled_from([b"***", "…".encode(), b"x" * 1000])))
     body = b"".join(data.draw(pieces))
     raw = data.draw(st.lists(st.tuples(st.sampled_from([name.encode() for name in sorted(KEPT_HEADERS)]), pieces)))

@@ -1,4 +1,4 @@
-"""Exceptions to reasons: through causes, contexts and groups."""
+"""Exceptions become reasons: through causes, contexts and groups."""
 
 import errno
 import socket
@@ -17,7 +17,7 @@ from watcher.model.outcome import Fault, Reason
 
 
 def in_context(inner: BaseException) -> Exception:
-    """Hide an exception in the context of another, with the cause cut."""
+    """Hide an exception in the context of another, with the cause removed."""
     outer = RuntimeError("something else")
     outer.__context__ = inner
     outer.__suppress_context__ = True
@@ -110,7 +110,7 @@ def test_only_when_all_attempts_failed_for_want_of_something_is_this_machine_to_
 
 
 def test_what_the_system_said_of_this_machine_does_not_speak_against_it() -> None:
-    """As when there is no network at all: the cause alone would be the site's."""
+    """As without any network: the cause alone would be the site's."""
     cut_off = LocalConnectError(errno.ENETUNREACH, "x")
     cut_off.__cause__ = cut_off.__context__ = of_a_number(errno.ENETUNREACH)
     assert fault_of(cut_off, "connect") == Fault(Reason.LOCAL, "this machine cannot connect: Network is unreachable")

@@ -1,4 +1,4 @@
-"""HTTP/1.1 from servers that send what has no end, in pieces as small as they like: it costs no more for that."""
+"""HTTP/1.1 from servers that send endless data in small pieces, which must not cost more."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ ODD = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n"
 
 
 async def read(pieces: Iterable[bytes]) -> str:
-    """Return the body of a response, or what is wrong with it."""
+    """Return the body of a response, or the error."""
     connection = Http1(cast("Wire", PiecesWire(pieces)))
     try:
         await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", Stopwatch())
-        return b"".join([piece async for piece in connection.body()]).decode()
+        body = b""
+        while piece := await connection.receive_body():
+            body += piece
+        return body.decode()
     except ProtocolError as error:
         return str(error)
 
@@ -39,8 +42,12 @@ async def read(pieces: Iterable[bytes]) -> str:
         (BEHIND_A_BODY, [b"1" * 1460] * 800, "a line between chunks is longer than 16384 bytes"),
         (BEHIND_A_BODY + b"1;", [b"a" * 1460] * 800, "a line between chunks is longer than 16384 bytes"),
         (BEHIND_A_BODY + b"0\r\n", [b"a" * 1460] * 800, "a line between chunks is longer than 16384 bytes"),
-        (ODD + b"A: ", [b"b"] * 103_000, "more than 102400 bytes came that are no body"),
-        (b"HTTP/1.1 103 Hints\r\n\r\n" * 4000 + ODD, [b"b"] * 103_000, "more than 102400 bytes came that are no body"),
+        (ODD + b"A: ", [b"b"] * 103_000, "more than 102400 bytes are not part of the body"),
+        (
+            b"HTTP/1.1 103 Hints\r\n\r\n" * 4000 + ODD,
+            [b"b"] * 103_000,
+            "more than 102400 bytes are not part of the body",
+        ),
         (ODD, [b"A: b\r\n\r", b"\n", b"!"], "!"),
         (ODD, [b"A: b\n", b"\r", b"\n!"], "!"),
     ],

@@ -1,4 +1,4 @@
-"""JSON bodies, also those made to do harm."""
+"""JSON bodies, also hostile ones."""
 
 import json
 from contextlib import suppress
@@ -41,9 +41,9 @@ def test_what_is_json_is_decoded(value: Any) -> None:
         (b"{} {}", "Extra data at line 1, column 4"),
         (b"{'a': 1}", "at line 1, column 2"),
         (b'"\x00"', "Invalid control character at line 1, column 2"),
-        (b"NaN", "NaN is no value of JSON"),
-        (b'{"a": [Infinity]}', "Infinity is no value of JSON"),
-        (b"-Infinity", "-Infinity is no value of JSON"),
+        (b"NaN", "NaN is not a JSON value"),
+        (b'{"a": [Infinity]}', "Infinity is not a JSON value"),
+        (b"-Infinity", "-Infinity is not a JSON value"),
         (b'"\xff"', "it is not in its charset"),
         (b'"\xed\xa0\x80"', "it is not in its charset"),
         ('"a"'.encode("utf-16"), "it is not in its charset"),

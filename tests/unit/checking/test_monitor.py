@@ -1,4 +1,4 @@
-"""The loop of a target, on a mock clock: no drift, no overlap, no more checks in flight than workers."""
+"""The loop of a target, on a mock clock: no drift, no overlap, and at most as many checks at once as workers."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ THREE_HOURS_SECONDS = 3 * 3600
 
 
 class Site:
-    """Answers after a time and with a status that the test chooses, and notes when it was asked."""
+    """Answers after a time and with a status that the test chooses, and records when it was asked."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Site:
 
 
 class SiteProbe:
-    """Asks a site, and sees to it that no target is asked twice at once."""
+    """Checks a site, and asserts that a target is never checked twice at once."""
 
     def __init__(self, site: Site, target: Target) -> None:
         self.site = site
@@ -69,7 +69,7 @@ class SiteProbe:
 async def watch(
     site: Site, *targets: Target, for_seconds: float, workers: int = 10, patrol: bool = False
 ) -> list[Outcome]:
-    """Let the loops of targets run, and return what they found out."""
+    """Run the loops of targets, and return the outcomes."""
     conclusions = await conclude(site, *targets, for_seconds=for_seconds, workers=workers, patrol=patrol)
     return [conclusion.outcome for conclusion in conclusions]
 
@@ -83,7 +83,7 @@ async def conclude(
     standing: Standing = NEVER_CHECKED,
     ahead: Callable[[], float] = lambda: 0.0,
 ) -> list[Conclusion]:
-    """Let the loops of targets run, and return what they concluded."""
+    """Run the loops of targets, and return the conclusions."""
     send, receive = trio.open_memory_channel[Conclusion](math.inf)
     context = a_checker(site.probe, workers, ahead=ahead)
     with trio.move_on_after(for_seconds):
@@ -98,7 +98,7 @@ async def conclude(
 
 
 async def test_three_hours_go_by_without_drift(autojump_clock: trio.testing.MockClock) -> None:
-    # Every check takes another time, up to just below the interval.
+    # Every check takes a different time, up to just below the interval.
     site = Site(lambda _name, count: (count * 7 % 59) + 0.5)
     outcomes = await watch(site, a_target(interval_seconds=60, timeout_seconds=60), for_seconds=THREE_HOURS_SECONDS)
     assert len(outcomes) == pytest.approx(THREE_HOURS_SECONDS / 60, abs=1)
@@ -112,7 +112,7 @@ async def test_three_hours_go_by_without_drift(autojump_clock: trio.testing.Mock
 async def test_a_check_longer_than_the_interval_skips_slots_and_never_overlaps(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    site = Site(lambda _name, _count: 25)  # asserts itself that a target is not checked twice at once
+    site = Site(lambda _name, _count: 25)  # asserts that a target is not checked twice at once
     outcomes = await watch(site, a_target(interval_seconds=10, timeout_seconds=30), for_seconds=3600)
     starts = site.started["Checkout"]
     assert {round(later - earlier) for earlier, later in pairwise(starts[1:])} == {30}
@@ -125,7 +125,7 @@ async def test_no_more_checks_are_in_flight_than_workers(autojump_clock: trio.te
     outcomes = await watch(site, *targets, for_seconds=120, workers=5)
     assert site.most_in_flight == 5
     assert max(outcome.lateness_seconds for outcome in outcomes) > 10, "the workers were meant to be too few"
-    # Waiting for a worker is the monitor's slowness, not the site's.
+    # Waiting for a worker is the monitor's delay, not the site's.
     assert {round(outcome.duration_seconds, 6) for outcome in outcomes} == {3}
 
 
@@ -155,7 +155,7 @@ async def test_a_check_that_is_cut_off_has_no_outcome_and_gives_its_worker_back(
 
 
 class LastProbe(SiteProbe):
-    """Finds out something in the very moment in which all is cancelled."""
+    """Returns its result in the very moment when everything is cancelled."""
 
     def __init__(self, target: Target, scope: trio.CancelScope) -> None:
         super().__init__(Site(), target)
@@ -216,7 +216,7 @@ async def test_a_channel_that_nobody_empties_holds_up_no_stop_for_long(
 
 
 def starts_of(conclusions: list[Conclusion]) -> list[float]:
-    """When checks began, in seconds since the first."""
+    """Return when checks started, in seconds since the first."""
     starts = [conclusion.outcome.started_at for conclusion in conclusions]
     return [round((start - starts[0]).total_seconds(), 3) for start in starts]
 
@@ -226,7 +226,7 @@ async def test_rechecks_come_sooner_until_the_change_is_confirmed(autojump_clock
     target = a_target(interval_seconds=60, recheck_interval_seconds=5, thresholds=Thresholds(3, 2))
     conclusions = await conclude(site, target, for_seconds=500)
     waits = [later - earlier for earlier, later in pairwise(starts_of(conclusions))]
-    # The third good one, the first that fails, two rechecks, and then the slots as ever.
+    # The third success, the first failure, two rechecks, and then the slots as before.
     assert [round(wait) for wait in waits[1:]] == [60, 60, 5, 5, 50, 60, 60, 60, 60, 60][: len(waits) - 1]
     assert [(flip.state, index) for index, one in enumerate(conclusions) for flip in one.flips] == [
         (State.UP, 0),
@@ -266,7 +266,7 @@ async def test_the_loop_goes_on_from_where_the_target_stood(autojump_clock: trio
 
 
 async def test_a_time_in_which_nobody_could_look_becomes_unknown(autojump_clock: trio.testing.MockClock) -> None:
-    """All workers are held by others, for much longer than an interval."""
+    """Other targets hold all workers, for much longer than an interval."""
     site = Site(lambda name, count: 100.0 if name == "hog" and count == 2 else 0.0)
     targets = [
         a_target("hog", interval_seconds=200, timeout_seconds=200),
@@ -286,7 +286,7 @@ async def test_slots_come_back_with_a_clock_that_was_ahead(
     site = Site(lambda _name, _count: seconds)
     target = a_target(interval_seconds=30, timeout_seconds=30)
 
-    def ahead() -> float:  # for ten minutes, after which those hours are lived once more
+    def ahead() -> float:  # for ten minutes, after which those hours repeat
         return 7200.0 if 300 < trio.current_time() - began < 900 else 0.0
 
     conclusions = await conclude(site, target, for_seconds=4 * 3600, ahead=ahead)
@@ -302,7 +302,7 @@ async def test_slots_come_back_with_a_clock_that_was_ahead(
 
 
 async def test_the_worker_is_given_back_before_the_outcome_is_taken(autojump_clock: trio.testing.MockClock) -> None:
-    send, _receive = trio.open_memory_channel[Conclusion](0)  # nobody takes what was concluded
+    send, _receive = trio.open_memory_channel[Conclusion](0)  # the conclusions are dropped
     context = a_checker(Site().probe)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(context.timer.run)

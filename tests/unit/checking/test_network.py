@@ -1,4 +1,4 @@
-"""Failures of sites are told from the lack of a network on this machine."""
+"""Failures of sites are distinguished from a missing network on this machine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ UP, DOWN = Standing(State.UP), Standing(State.DOWN)
 
 
 class World:
-    """A network that comes and goes, some hosts that are down, and who asks."""
+    """A network that comes and goes, with some hosts down; records who asks."""
 
     def __init__(self) -> None:
         self.network = Network()
@@ -40,7 +40,7 @@ class World:
     async def check(
         self, number: int = 0, standing: Standing = UP, fault: Fault = UNREACHABLE, seconds: float = 0.0
     ) -> Outcome:
-        """Check a site, in a check that has taken so many seconds."""
+        """Check a site, in a check that took that many seconds."""
         target = a_target(f"{number}", address=f"http://site{number}.example/")
         reachable = self.is_there and target.address not in self.down
         at = datetime.fromtimestamp(EPOCH + trio.current_time() - seconds, UTC)
@@ -95,7 +95,7 @@ async def test_without_connectivity_failures_are_local_and_the_gap_is_told_once(
         world.down.add("http://site1.example/")
         outcome = await world.check(1, fault=Fault(Reason.TIMEOUT, "no answer"), seconds=10)
         assert outcome.fault is not None
-        assert outcome.fault.reason is Reason.LOCAL  # it began without a network
+        assert outcome.fault.reason is Reason.LOCAL  # it started without a network
         assert await world.reasons(3) == [None, Reason.CONNECT, None]
 
 
@@ -111,7 +111,7 @@ async def test_one_connectivity_target_that_answers_is_enough_and_looks_are_shar
         await trio.sleep(2)
         looks = world.looks
         assert await world.reasons(100, DOWN) == [Reason.CONNECT] * 100
-        assert world.looks == looks  # of what is down anyway, nobody asks
+        assert world.looks == looks  # hosts that are down anyway are not asked
 
 
 async def test_the_network_is_looked_at_even_if_nothing_fails(autojump_clock: trio.testing.MockClock) -> None:

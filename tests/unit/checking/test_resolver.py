@@ -1,4 +1,4 @@
-"""Names: one lookup for all who ask, and names that hang do not cost the others."""
+"""Names: one lookup for all callers, and hanging names do not delay others."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from watcher.checking.http.resolver import Address, Resolver, has_route_to, lite
 from watcher.model.outcome import Reason
 
 HUNG_NAMES = 60
-# How long a name hangs, unless it is let go; what waits for none of them takes far less, on any machine.
+# How long a name hangs unless it is released; tests that do not wait for one take far less, on any machine.
 HANG_SECONDS = 120
 ANSWER = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("192.0.2.1", 80))]
 
 
 class Names:
-    """A getaddrinfo that hangs until it is let go, but for names that are quick."""
+    """A getaddrinfo that hangs until it is released, except for quick names."""
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
@@ -33,7 +33,7 @@ class Names:
         self.error: Exception | None = None
 
     def __call__(self, host: str, port: int, **_: Any) -> list[Any]:
-        """Look up, in a thread."""
+        """Look up a name in a thread."""
         self.asked.append(host)
         if not host.startswith("quick"):
             self.let_go.wait(HANG_SECONDS)
@@ -50,7 +50,7 @@ def names() -> Any:
 
 
 async def give_up_on(resolver: Resolver, host: str) -> None:
-    """Ask, and be cut off while the lookup runs."""
+    """Look up a name, and be cancelled during the lookup."""
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(resolver.resolve, host, 80)
@@ -161,7 +161,7 @@ async def test_the_systems_own_lookup() -> None:
         ("192.0.2.1", ("192.0.2.1", 80)),
         ("2001:db8::1", ("2001:db8::1", 80, 0, 0)),
         ("::ffff:127.0.0.1", ("::ffff:127.0.0.1", 80, 0, 0)),
-        ("127.1", None),  # what the system may take for a number is left to it
+        ("127.1", None),  # the system may read it as a number, so it is left to the system
         ("0x7f000001", None),
         ("example.com", None),
         ("a\0b", None),
@@ -193,7 +193,7 @@ async def test_without_a_way_out_no_name_is_to_blame(names: Names, code: int, ha
 
 def test_the_routing_table_knows_this_machine() -> None:
     assert has_route_to(Address(socket.AF_INET, ("127.0.0.1", 80)))
-    assert not has_route_to(Address(socket.AF_INET6, ("fe80::1", 80, 0, 0)))  # no zone
+    assert not has_route_to(Address(socket.AF_INET6, ("fe80::1", 80, 0, 0)))  # without a zone
 
 
 def test_the_zone_of_an_ipv6_address() -> None:

@@ -1,4 +1,4 @@
-"""Loops that begin and end while others go on, on a mock clock."""
+"""Loops that start and stop while others run, on a mock clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ A, B = a_target("a", interval_seconds=60.0), a_target("b", interval_seconds=60.0
 
 @dataclass
 class Sites:
-    """Answer after a time, and note when who was asked, and which probes were closed."""
+    """Answers after a time; records who was checked when, and which probes were closed."""
 
     seconds: float = 0.0
     fault: Fault | None = None
@@ -104,7 +104,7 @@ async def test_a_check_can_come_sooner_and_the_slots_stay_where_they_are(
     started = trio.current_time()
     async with open_roster(sooner) as (roster, _):
         await roster.begin([A], {})
-        wanted = [100.0, 100.5, 100.7, 250.0]  # two while it is being checked are one more check after that
+        wanted = [100.0, 100.5, 100.7, 250.0]  # two requests during a check lead to one more check after it
         for moment in wanted:
             await trio.sleep_until(started + moment)
             roster.check_soon("a")
@@ -234,7 +234,7 @@ async def test_whoever_takes_targets_over_goes_on_with_their_slots_and_misses_no
     assert 20 < len(late) < 40
     assert all(outcome.lateness_seconds <= 14.1 for outcome in late)
     for name, asked in sites.asked.items():
-        slots = [round((EPOCH + at) / 20 - fraction_of(name), 3) for at in asked[1:]]  # the first is of the start
+        slots = [round((EPOCH + at) / 20 - fraction_of(name), 3) for at in asked[1:]]  # the first is from the start
         whole = [int(slot) for slot in slots]
         assert whole == list(range(whole[0], whole[0] + len(whole))), name
 

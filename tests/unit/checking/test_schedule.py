@@ -1,4 +1,4 @@
-"""Slots: stable, spread, never made up."""
+"""Slots: stable, spread, and never invented."""
 
 import math
 from collections import Counter
@@ -25,7 +25,7 @@ def test_a_target_has_the_same_slots_after_a_restart_and_on_every_replica() -> N
     before = Schedule.of("Checkout", 60).next(Slot(NOW), NOW)
     after_restart = Schedule.of("Checkout", 60).next(Slot(NOW + 7), NOW + 7)
     assert (after_restart.due - before.due) % 60 == pytest.approx(0)
-    assert fraction_of("Checkout") == 0.9984704658613677  # a number that no process may change
+    assert fraction_of("Checkout") == 0.9984704658613677  # a number that must be the same in every process
 
 
 @given(st.text(), intervals, moments)
@@ -117,7 +117,7 @@ def test_the_slot_that_a_recheck_runs_into_is_not_missed() -> None:
 
 def test_rechecks_after_the_first_check_leave_the_first_slot_where_it_is() -> None:
     schedule = Schedule(interval_seconds=60, offset_seconds=0)
-    first = Slot(639.0)  # too late for the slot at 660, which it comes just before
+    first = Slot(639.0)  # too late for the slot at 660, before which it ends
     slot, dues = first, []
     while slot.due < 720:
         slot = schedule.next(slot, slot.due, recheck_seconds=30)
@@ -126,7 +126,7 @@ def test_rechecks_after_the_first_check_leave_the_first_slot_where_it_is() -> No
     assert schedule.next(first, first.due) == Slot(720)
 
 
-# What a check takes until the next slot is asked for, as a part of the interval, and how often it is rechecked then.
+# The duration of a check as a part of the interval, and how often it is rechecked then.
 steps = st.lists(
     st.tuples(
         st.one_of(st.just(0.0), st.floats(0, 0.1), st.floats(0, 5)), st.sampled_from([None, 1e-4, 0.01, 0.3, 0.5, 1])
@@ -145,7 +145,7 @@ def test_whatever_is_rechecked_slots_go_on_and_none_has_two_checks(
         now = max(now, slot.due) + taken * interval
         recheck_seconds = None if part is None else max(part * interval, 0.01)
         upcoming = schedule.next(slot, now, recheck_seconds)
-        assert slot.due + 0.0009 < upcoming.due  # `scheduled_at`, a check's name, tells microseconds apart
+        assert slot.due + 0.0009 < upcoming.due  # `scheduled_at` identifies a check, so it resolves microseconds
         assert now - 1e-6 <= upcoming.due <= now + interval * 1.5 + 1e-3
         if upcoming.regular is None:
             assert schedule.next(Slot(upcoming.due - interval), upcoming.due - interval).due == pytest.approx(
@@ -153,7 +153,7 @@ def test_whatever_is_rechecked_slots_go_on_and_none_has_two_checks(
             )
         else:
             assert recheck_seconds is not None
-            # A check may end just when a slot begins, and two sums of floats differ in their last place.
+            # A check may end exactly at a slot, and two sums of floats differ in their last place.
             assert slot.anchor <= upcoming.regular <= upcoming.due + 1e-6
             assert upcoming.due <= max(now, slot.due) + recheck_seconds + 1e-3
         slot = upcoming
@@ -228,7 +228,7 @@ def test_whoever_takes_a_target_over_goes_on_with_its_slots(
     regular = slot.due if slot.regular is None else slot.regular
     assert (regular - last) / interval == pytest.approx(round((regular - last) / interval), abs=1e-3)
     passed = math.floor(later + 1e-4)
-    if passed:  # those that were missed: the newest is checked late, and nothing is made up
+    if passed:  # after missed slots the newest is checked late, and none is invented
         assert slot.due == pytest.approx(last + passed * interval, abs=0.01)
         assert slot.skipped in {passed - 1, passed - 2}
     else:

@@ -11,7 +11,7 @@ EPOCH = 1_795_447_255.0
 
 
 class Wall:
-    """A wall clock that runs with trio's, and can be set."""
+    """A wall clock that runs with trio's clock, and can be set."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -32,7 +32,7 @@ async def test_each_sleeper_wakes_at_its_own_time(autojump_clock: trio.testing.M
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(timer.run)
-        await trio.sleep(0.5)  # it naps already when they come
+        await trio.sleep(0.5)  # it already sleeps when they arrive
         async with trio.open_nursery() as sleepers:
             for seconds in (70.0, 0.6, 5.5, 5.5001, 0.0, 3.25):
                 sleepers.start_soon(sleeper, seconds)
@@ -51,7 +51,7 @@ async def test_a_cancelled_sleeper_is_gone(autojump_clock: trio.testing.MockCloc
         with trio.move_on_after(1) as scope:
             await timer.wait_until(clock.now() + 5)
         assert scope.cancelled_caught
-        await timer.wait_until(clock.now() + 10)  # what was left of the first one is passed over
+        await timer.wait_until(clock.now() + 10)  # the cancelled sleeper's deadline is skipped
         nursery.cancel_scope.cancel()
 
 

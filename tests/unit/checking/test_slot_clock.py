@@ -1,4 +1,4 @@
-"""The clock of the slots: with the wall clock, wherever that goes."""
+"""The clock of the slots follows the wall clock, wherever that goes."""
 
 import pytest
 
@@ -50,5 +50,5 @@ def test_slots_that_were_lived_have_another_part_each_time_they_come() -> None:
         parts.append(clock.part_of(NOW - 20))
     assert len({0, *parts}) == 4
     assert clock.part_of(NOW + 4.9) != 0
-    assert clock.part_of(NOW + 5.1) == 0  # what no life has come to
+    assert clock.part_of(NOW + 5.1) == 0  # the clock never showed it
     assert a_clock(clocks, lived_until=NOW).part_of(NOW - 20) not in parts

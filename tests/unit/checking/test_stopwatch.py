@@ -1,4 +1,4 @@
-"""Phases: one after the other, summed, and known while they run."""
+"""Phases: consecutive, summed, and known while they run."""
 
 import pytest
 
@@ -64,4 +64,4 @@ def test_a_step_that_was_cut_off_counts_as_far_as_it_came(step: str) -> None:
 def test_phases_of_hops_are_summed_and_none_stays_none() -> None:
     first = Phases(resolve=1, connect=2, processing=3)
     second = Phases(connect=4, tls=5)
-    assert first + second == Phases(resolve=1, connect=6, tls=5, processing=3, transfer=None)
+    assert first.plus(second) == Phases(resolve=1, connect=6, tls=5, processing=3, transfer=None)

@@ -1,4 +1,4 @@
-"""The text that a body stands for."""
+"""Decodes a body to text."""
 
 import encodings
 from encodings.aliases import aliases

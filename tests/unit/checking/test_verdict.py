@@ -1,4 +1,4 @@
-"""What an exchange means."""
+"""The verdict about an exchange."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_json_is_judged_path_by_path() -> None:
         Reason.JSON, '"queue.length" of the body is false, not 0'
     )
     assert fault_of(expected, a_response(body=b"<html>")) == Fault(
-        Reason.JSON, "the body is no JSON: Expecting value at line 1, column 1"
+        Reason.JSON, "the body is not JSON: Expecting value at line 1, column 1"
     )
 
 

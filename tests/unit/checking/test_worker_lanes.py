@@ -1,4 +1,4 @@
-"""Who may check now."""
+"""Which check may run now."""
 
 import trio
 import trio.testing
@@ -7,7 +7,7 @@ from watcher.checking.scheduling.worker_lanes import PATIENCE_SECONDS, PATROL_SE
 
 
 class Checks:
-    """Checks that last as long as they are told to, and note what became of them."""
+    """Checks that run until they are released, and record how they ended."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []

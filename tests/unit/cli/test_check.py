@@ -1,4 +1,4 @@
-"""`watcher check`: what it takes, and what it says."""
+"""`watcher check`: its arguments and its output."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PHASES = ["resolve", "connect", "tls", "processing", "transfer"]
 
 @pytest.fixture
 def dead() -> Iterator[str]:
-    """An address where connections are refused: the port is bound, so that nobody else gets it, but nobody listens."""
+    """A port that refuses connections: it is bound, so that no other program gets it, but does not listen."""
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{unused.getsockname()[1]}/"
@@ -41,7 +41,7 @@ def dead() -> Iterator[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, dead: str) -> Path:
-    """A working folder with three targets, none of which answers."""
+    """A working folder with three targets that do not answer."""
     (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
     urls = [f"{{name: Zebra, address: '{dead}'}}", f"{{name: Checkout, address: '{dead}?token=hunter2'}}"]
     urls.append(f"{{address: '{dead}unnamed'}}")
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, dead: str) -> Path:
 
 
 def check(folder: Path, *arguments: str, **variables: str) -> Result:
-    """Run the command in this process, with none of the settings that its environment may have."""
+    """Run the command in this process, without any setting of the environment."""
     environment = {**dict.fromkeys(DEFAULTS), **variables}
     with chdir(folder):
         return CliRunner().invoke(main, ["check", *arguments], env=environment, catch_exceptions=False)
@@ -119,7 +119,7 @@ def test_an_address_or_name_of_the_config_is_checked_as_it_says_there(folder: Pa
     arguments = ["Checkout", f"{dead}?token=hunter2", f"{dead}?token=***", f"{dead}unnamed", f"{dead}other?a=b"]
     result = check(folder, "--json", *arguments)
     assert [found["target"] for found in json.loads(result.stdout)] == [
-        "Checkout",  # once, whatever it is called
+        "Checkout",  # once, under any name
         f"{dead}?token=***",
         f"{dead}unnamed",
         f"{dead}other?a=***",

@@ -1,4 +1,4 @@
-"""The commands as a user types them: what they print, on which stream, and with which status they end."""
+"""The commands as a user types them: their output, on which stream, and their exit status."""
 
 import json
 import os
@@ -31,7 +31,7 @@ BAD_LINES = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working folder with a good configuration."""
+    """A working folder with a valid configuration."""
     (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(GOOD, encoding="utf-8")
     return tmp_path
@@ -39,28 +39,28 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bad_folder(folder: Path) -> Path:
-    """A working folder with a bad configuration."""
+    """A working folder with an invalid configuration."""
     (folder / "config.yaml").write_text(BAD, encoding="utf-8")
     return folder
 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Where connections are refused: the port is bound, so that nobody else gets it, but nobody listens."""
+    """A port that refuses connections: it is bound, so that no other program gets it, but does not listen."""
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         yield unused.getsockname()[1]
 
 
 def watcher(folder: Path, *arguments: str, **variables: str) -> Result:
-    """Run a command in this process, with none of the settings that its environment may have."""
+    """Run a command in this process, without any setting of the environment."""
     environment = {**dict.fromkeys(DEFAULTS), **variables}
     with chdir(folder):
         return CliRunner().invoke(main, arguments, env=environment, catch_exceptions=False)
 
 
 def process(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, as a user does."""
+    """Run a command in its own process, as a user does."""
     environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
     environment |= {"PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-m", "watcher", *arguments]
@@ -70,7 +70,7 @@ def process(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
 
 
 def error_lines(result: Result, status: int) -> list[str]:
-    """Return what an error printed, which is on stderr only."""
+    """Return the output of an error, which is on stderr only."""
     assert (result.exit_code, result.stdout) == (status, "")
     return result.stderr.splitlines()
 
@@ -144,7 +144,7 @@ def test_validate_takes_another_file_under_the_same_settings(bad_folder: Path) -
 
 
 def runnable(command: str) -> list[str]:
-    """Return what makes a command read the settings."""
+    """Return the arguments that make a command read the settings."""
     needed = {
         "check": ["--all"],
         "silence": ["--list"],
@@ -274,3 +274,12 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     result = process(tmp_path, "--version")
     assert (result.returncode, result.stdout, result.stderr) == (0, f"watcher, version {__version__}\n", "")
+
+
+def test_the_daemon_keeps_no_libraries_of_terminals_in_memory(tmp_path: Path) -> None:
+    code = (
+        "import sys; from watcher.cli import main; main.get_command(None, 'run')\n"
+        "print({'rich', 'pygments'} & {*sys.modules})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert found.stdout == "set()\n"

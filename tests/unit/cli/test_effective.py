@@ -1,4 +1,4 @@
-"""`watcher validate --show`: the configuration as it takes effect."""
+"""`watcher validate --show`: the effective configuration."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trustme import CA
 
 from tests.unit.cli.typed import typed, write
-from watcher.cli.config_view.effective_yaml import scalar
+from watcher.cli.config_view.effective_yaml import dumped
 from watcher.config import load_configuration
 from watcher.config.env.settings import load_settings
 from watcher.config.schema.config_file import KNOWN_KEYS
@@ -39,7 +39,7 @@ page: {title: "1: #2", intro: "a\\nb"}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working folder with a configuration of all kinds."""
+    """A working folder with a configuration that uses every kind of key."""
     write(tmp_path, CONFIG, "MAX_WORKERS=20\nPOSTGRES_PASSWORD=hunter2\n")
     return tmp_path
 
@@ -95,7 +95,7 @@ def test_machines_get_the_same(folder: Path) -> None:
     ]
 
 
-# Every key, with values that are easily mistaken; the secrets are what is shown of them.
+# Every key, with values that are easily mistaken; secrets as they are shown.
 EVERY_KEY = r"""
 defaults:
   group: "$$$${G} $${G} $"
@@ -214,14 +214,13 @@ def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
     )
 )
 def test_every_value_is_yaml_of_one_line(value: Any) -> None:
-    text = scalar(value)
+    text = dumped({"a": [value]})
     assert text.isprintable() or "\xa0" in text or not text.isascii()
     assert len(text.splitlines()) == 1
-    assert parse_yaml("c.yaml", f"a: {text}  # b".encode()).data == {"a": value}
+    assert parse_yaml("c.yaml", f"{text}  # b".encode()).data == {"a": [value]}
 
 
-def test_secrets_from_variables_are_shown_nowhere(tmp_path: Path) -> None:
-    config = """\
+ANYWHERE = """\
 urls:
   - address: https://h.example/${SHOP_TOKEN}/x
     name: n ${SHOP_TOKEN}
@@ -231,25 +230,32 @@ urls:
     fail_if_header_matches: [{header: X, regexp: "${SHOP_TOKEN}"}]
     tls_config: {server_name: "${SHOP_TOKEN}.example"}
 """
-    write(tmp_path, config, "SHOP_TOKEN=hunter2\nWORD=word\nPIN_TOKEN=1a\n")
-    for arguments in (["--show"], ["--show", "--json"]):
-        result = typed(tmp_path, "validate", *arguments)
-        assert result.exit_code == 0
-        assert "hunter2" not in result.output
-        assert "1a" not in result.output
-        assert "(***|word)" in result.stdout
-        assert "https://h.example/***/x" in result.stdout
-
-
-def test_of_a_secret_that_is_changed_where_it_is_put_in_nothing_is_shown(tmp_path: Path) -> None:
-    config = """\
+CHANGED = """\
 urls:
   - {address: "${HOOK_TOKEN}", method: "${WORD_TOKEN}"}
   - {address: "https://h.example/${PATH_TOKEN}"}
 """
-    hook = "https://u:pw@hooks.example/T0/hunter2?x=1"
-    write(tmp_path, config, f"HOOK_TOKEN={hook}\nPATH_TOKEN=T0/hunter2?y=1\nWORD_TOKEN=hunter2\n")
-    for arguments in (["--show"], ["--show", "--json"]):
-        result = typed(tmp_path, "validate", *arguments)
-        assert result.exit_code == 0
-        assert "hunter2" not in result.output.lower()
+
+
+@pytest.mark.parametrize("arguments", [["--show"], ["--show", "--json"]])
+@pytest.mark.parametrize(
+    ("config", "env", "shown"),
+    [
+        (ANYWHERE, "SHOP_TOKEN=hunter2\nWORD=word\nPIN_TOKEN=1a\n", ["(***|word)", "https://h.example/***/x"]),
+        (
+            CHANGED,
+            "HOOK_TOKEN=https://u:pw@hooks.example/T0/hunter2?x=1\nPATH_TOKEN=T0/hunter2?y=1\nWORD_TOKEN=hunter2\n",
+            [],
+        ),
+    ],
+    ids=["anywhere", "changed"],
+)
+def test_secrets_from_variables_are_shown_nowhere(
+    tmp_path: Path, config: str, env: str, shown: list[str], arguments: list[str]
+) -> None:
+    write(tmp_path, config, env)
+    result = typed(tmp_path, "validate", *arguments)
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output.lower()
+    assert "1a" not in result.output
+    assert [piece for piece in shown if piece not in result.stdout] == []

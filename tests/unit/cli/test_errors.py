@@ -1,4 +1,4 @@
-"""How errors end a command: one line each and the right status, whatever wraps them; a bug keeps its traceback."""
+"""How errors end a command: one line each and the right status, however they are wrapped; a bug keeps its traceback."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from watcher.postgres.errors import DatabaseUnavailableError
 
 
 def bad_configuration(*lines: int) -> ConfigurationError:
-    """Make an error with mistakes in these lines."""
+    """Return an error with mistakes in these lines."""
     return ConfigurationError([Mistake(Place("c.yaml", line, 1), "", "is bad") for line in lines])
 
 

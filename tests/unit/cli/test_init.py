@@ -1,4 +1,4 @@
-"""`watcher init`: what it writes, and what it leaves."""
+"""`watcher init`: which files it writes, and which it leaves alone."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`watcher notify --test`: what it sends, what it prints, and with which status it ends."""
+"""`watcher notify --test`: what it sends and prints, and its exit status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def a_program(name: str, *command: str) -> Channel:
 
 
 def test_each_channel_is_a_line_and_one_that_fails_is_the_status(capsys: pytest.CaptureFixture[str]) -> None:
-    """In the order of the channels, whoever answers first."""
+    """In the order of the channels, whichever answers first."""
     channels = [
         a_program("page-me", sys.executable, "-c", SAYS_THE_TITLE),
         a_program("a\nb", sys.executable, "-c", "raise SystemExit('busy')"),
@@ -56,7 +56,7 @@ channels:
 
 
 def test_channels_of_the_config_file_are_tried_by_name(tmp_path: Path) -> None:
-    """Without a database, and without a daemon; what is missing or unknown is a usage error."""
+    """Needs neither a database nor a daemon; a missing or unknown channel is a usage error."""
     (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
     assert usage_error(watcher(tmp_path, "notify")) == "--test is missing; it sends a test message"

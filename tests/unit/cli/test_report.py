@@ -31,13 +31,13 @@ ENTRY_KEYS = ["kind", "start", "end", "end_is_exact", "length_ms", "down_ms", "r
 
 
 def a_present(target: str = "Checkout", state: State = State.UP, **changes: Any) -> Present:
-    """Make where a target stands."""
+    """Return the standing of a target."""
     values = {"location": "default", "address": "https://shop.example/", "group": None, "since": MOMENT}
     return Present(target=target, state=state, **{**values, "reason": None, "detail": None, **changes})
 
 
 def a_report(letters: str = "UUUU", target: str = "Checkout", **changes: Any) -> TargetReport:
-    """Make the report of a history, whose checks took 100 ms each."""
+    """Return the report of a history of checks that took 100 ms each."""
     timeline = timeline_of(letters)
     results = changes.pop("results", {"up": 10})
     checks = sum(results.values())

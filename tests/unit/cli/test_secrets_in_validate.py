@@ -1,4 +1,4 @@
-"""Whatever a configuration is and whatever is wrong with it: no secret of it comes out of `watcher validate`."""
+"""Whatever a configuration is and whatever its mistakes: `watcher validate` shows none of its secrets."""
 
 from __future__ import annotations
 
@@ -197,6 +197,9 @@ SPELT_BADLY = (
     'tls_config: {key_file: "-----BEGIN PRIVATE KEY-----hunter2"}',
     "group: https://u:hunter2@h/\x07",
     "basic_auth: u:hunter2",
+    "headers: hunter2",
+    "intervall: 5\nchannels: [hunter2]",
+    "intervall: 5\nheartbeat: hunter2",
     "proxyurl: http://u:hunter2@h:1",
     "# password: hunter2\n    intervall: 5",
     "intervall: 5 # hunter2",

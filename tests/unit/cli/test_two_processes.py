@@ -1,4 +1,4 @@
-"""Work that is shared with a second process comes out as if one had done it, whatever becomes of the second."""
+"""Work shared with a second process has the same result as in one, whatever happens to the second."""
 
 from __future__ import annotations
 

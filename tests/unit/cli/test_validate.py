@@ -9,7 +9,7 @@ from tests.unit.cli.typed import typed, write
 from tests.unit.quickly import quickly
 
 GOOD = "urls:\n  - address: https://example.com/\n"
-SECRET = "hunter2"  # of no account
+SECRET = "hunter2"  # does not matter
 
 
 def test_under_a_mistake_stands_its_line_with_a_caret(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_line_shows_no_secret(tmp_path: Path, config: str, line: str, caret: s
 def test_wide_characters_keep_the_caret_at_its_place(tmp_path: Path) -> None:
     write(tmp_path, "urls:\n  - {name: 世界, address: https://h/, intervall: 1}\n")
     _, line, caret = typed(tmp_path, "validate").stderr.splitlines()
-    # Each of the two takes two columns.
+    # Each of the two wide characters takes two columns.
     assert caret.index("^") == line.index("intervall") + 2
 
 

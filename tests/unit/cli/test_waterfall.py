@@ -1,4 +1,4 @@
-"""How a check looks to people."""
+"""How a check is shown to people."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def a_chain(*days: float) -> Chain:
 
 
 def bar_of(text: str) -> tuple[int, int]:
-    """Return the columns where a bar begins and ends."""
+    """Return the columns where a bar starts and ends."""
     return text.index("━"), text.rindex("━") + 1
 
 

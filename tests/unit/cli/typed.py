@@ -1,4 +1,4 @@
-"""Commands as a user types them, in this process, with none of the settings that its environment may have."""
+"""Commands as a user types them, in this process, without any setting of the environment."""
 
 from contextlib import chdir
 from pathlib import Path

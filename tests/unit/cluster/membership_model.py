@@ -1,8 +1,8 @@
-"""A model of how replicas agree: a database, three replicas, and an adversary who does to them what may happen.
+"""A model of how replicas agree: a database, three replicas, and an adversary with a number of faults.
 
-Time goes in beats, and a lease lasts three. Within a beat, everybody who is well asks once, in any order, and what
-they write comes in between. What is decided is decided by the functions that daemons use. The adversary may have a
-number of faults; what mends one is free. Messages that are late are applied at any later time, or never.
+Time goes in beats, and a lease lasts three. Within a beat, each healthy replica sends one beat, in any order, and
+writes take effect in between. The functions of the daemon make the decisions. The adversary has a number of faults;
+what mends one is free. Late messages are applied at any later time, or never.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ FAULTS = ("crash", "leave", "freeze", "delay", "cut", "database", "file")
 
 @dataclass(frozen=True, slots=True)
 class Adversary:
-    """What may happen.
+    """The faults that may happen.
 
     Attributes:
-        faults: how many.
-        kinds: which.
-        victims: to whom.
+        faults: their number.
+        kinds: their kinds.
+        victims: the replicas that they may hit.
     """
 
     faults: int
@@ -58,7 +58,7 @@ class Adversary:
 
 
 def renew(world: World, number: int, start: int, file: int, *, is_back: bool) -> World:
-    """Do in the database what a beat does there."""
+    """Apply a beat to the database."""
     row = world.rows[number]
     if row is None or row.start != start or row.file == LEFT:
         return world
@@ -67,13 +67,13 @@ def renew(world: World, number: int, start: int, file: int, *, is_back: bool) ->
 
 
 def join(world: World, number: int, start: int, file: int, *, is_start: bool) -> World:
-    """Do in the database what a start does there, and a beat that finds that its row is another's, or gone."""
+    """Apply a start to the database, or a beat that finds its row gone or taken by another start."""
     row = world.rows[number]
     return put_row(world, number, Row(start, file, 0, TTL)) if row is None or row.lease == 0 or is_start else world
 
 
 def swap(world: World, is_newest: bool, places: Places) -> World:
-    """Compare and swap: a new list makes all that is known old."""
+    """Compare and swap: a new list makes all earlier knowledge outdated."""
     if not is_newest:
         return world
     replicas = tuple(
@@ -88,13 +88,13 @@ def swap(world: World, is_newest: bool, places: Places) -> World:
 
 
 def has_row(world: World, number: int) -> bool:
-    """Whether a replica is in the database as itself."""
+    """Return whether a replica's own row is in the database."""
     row = world.rows[number]
     return row is not None and row.start == world.replicas[number].start
 
 
 def ask(world: World, number: int) -> tuple[World, Answer]:
-    """Send a beat and let the database answer it."""
+    """Send a beat, and let the database answer it."""
     replica = world.replicas[number]
     if replica.joined == FRESH:
         world = join(world, number, replica.start, replica.file, is_start=True)
@@ -108,7 +108,7 @@ def ask(world: World, number: int) -> tuple[World, Answer]:
 
 
 def hear(world: World, number: int, answer: Answer) -> World:
-    """Take an answer in."""
+    """Apply an answer."""
     replica = world.replicas[number]
     held, excused = lease_after(replica.held, replica.excused, answer.age, True) if answer.is_mine else (0, 0)
     is_agreed = any(place[0] == number for place in answer.places)
@@ -129,7 +129,7 @@ def hear(world: World, number: int, answer: Answer) -> World:
 
 
 def fail(world: World, number: int, age: int = 0, late: Late | None = None) -> World:
-    """Give a beat up; who has never been answered does everything."""
+    """Give up a beat; a replica that was never answered checks everything."""
     replica = world.replicas[number]
     held, excused = lease_after(replica.held, replica.excused, age, False)
     failed = replica._replace(
@@ -146,7 +146,7 @@ def fail(world: World, number: int, age: int = 0, late: Late | None = None) -> W
 
 
 def propose(world: World, number: int) -> World:
-    """Write what a replica has proposed, if nobody has been faster; it knows what has been written."""
+    """Write a replica's proposal, unless another was faster; the replica learns what was written."""
     replica = world.replicas[number]
     assert replica.proposed is not None
     assert any(place[0] == number for place in replica.proposed)
@@ -181,7 +181,7 @@ def tick(world: World) -> World:
 
 
 def steps_of(world: World, number: int) -> Iterator[World]:
-    """What a replica does by itself."""
+    """The steps that a replica takes by itself."""
     replica = world.replicas[number]
     if replica.mode != UP:
         return
@@ -203,7 +203,7 @@ def steps_of(world: World, number: int) -> Iterator[World]:
 
 
 def mendings_of(world: World, number: int) -> Iterator[World]:
-    """What is free: to start, to thaw, to be reached again, and messages that are late."""
+    """Free steps: starts, thaws, reconnections, and late messages."""
     replica = world.replicas[number]
     if replica.mode == OFF:
         started = Replica(UP, replica.is_cut, replica.start + 1, replica.file, is_due=True, late=replica.late)
@@ -226,7 +226,7 @@ def mendings_of(world: World, number: int) -> Iterator[World]:
 
 
 def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[World]:
-    """What costs a fault, each done to one replica."""
+    """Steps that cost a fault, each applied to one replica."""
     replica = world.replicas[number]
     is_reached = not world.is_away and not replica.is_cut
     off = Replica(OFF, replica.is_cut, replica.start, replica.file, late=replica.late)
@@ -256,7 +256,7 @@ def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[Wor
 
 
 def successors(world: World, adversary: Adversary) -> Iterator[World]:
-    """All that may happen next."""
+    """All possible next steps."""
     is_done = True
     for number in range(len(world.replicas)):
         for step in steps_of(world, number):
@@ -275,7 +275,7 @@ def successors(world: World, adversary: Adversary) -> Iterator[World]:
 
 
 def explore(adversary: Adversary, *beginnings: World) -> Iterator[tuple[World, World]]:
-    """Yield every step from one world to the next that there can be, once."""
+    """Yield every possible step from one world to the next, once."""
     seen = set(beginnings)
     waiting = deque(beginnings)
     while waiting:

@@ -1,4 +1,4 @@
-"""What there is in the model of how replicas agree: a database and three replicas, at one moment."""
+"""The state of the model of how replicas agree: a database and three replicas, at one moment."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CALM_BEATS = 12
 EPOCH = 1
 REPLICAS = tuple(UUID(int=number) for number in (11, 12, 13))
 OFF, UP, FROZEN = "off", "up", "frozen"
-LEFT = -1  # instead of the file of one that has left, and whose lease lasts still
+LEFT = -1  # instead of the file of one that has left and whose lease still lasts
 FRESH, JOINED, OUSTED = "fresh", "joined", "ousted"
 
-# A seat as (replica, start, file), a list of seats as it is agreed on.
+# A seat as (replica, start, file), a list of seats as it is agreed.
 Place = tuple[int, int, int]
 Places = tuple[Place, ...]
 
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the database has answered to a beat, on its way."""
+    """The database's answer to a beat, on its way."""
 
     age: int
     is_mine: bool
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
 
 class Late(NamedTuple):
-    """A message that its sender has given up, and that may still come."""
+    """A message that its sender has given up, and that may still arrive."""
 
     kind: str
     start: int
@@ -54,7 +54,7 @@ class Late(NamedTuple):
 
 
 class Replica(NamedTuple):
-    """A replica as it knows itself. `silent` is how long ago it asked, in truth."""
+    """A replica's knowledge of itself. `silent` is the true time since its last beat."""
 
     mode: str = OFF
     is_cut: bool = False
@@ -75,7 +75,7 @@ class Replica(NamedTuple):
 
 
 class World(NamedTuple):
-    """Everything there is. `calm` is for how many beats nothing has happened from outside."""
+    """The whole state. `calm` counts the beats since the last outside event."""
 
     replicas: tuple[Replica, ...] = (Replica(),) * len(REPLICAS)
     rows: tuple[Row | None, ...] = (None,) * len(REPLICAS)
@@ -86,7 +86,7 @@ class World(NamedTuple):
 
 
 def target_of_the_first() -> str:
-    """Return a target that belongs to the first replica that there is: replicas differ by nothing else."""
+    """Return a target that belongs to the first replica; replicas differ in nothing else."""
     first, second = (
         share_of(Agreement(EPOCH, tuple(Seat(replica, replica, "") for replica in among)), Seat(among[0], among[0], ""))
         for among in (REPLICAS, REPLICAS[1:])
@@ -145,7 +145,7 @@ def stands_alone(places: Places | None, me: Place, is_held: bool) -> bool:
 
 @cache
 def lease_after(held: int, excused: int, age: int, is_answered: bool) -> tuple[int, int]:
-    """Return for how many beats the lease and the excuse last, the present being 0."""
+    """Return how many beats the lease and the excuse last, with the present as 0."""
     lease = Lease(float(TTL), float(held), float(excused))
     lease = lease.begin(-age) if is_answered else lease.failed(-age)
     return max(0, int(lease.held_until)), int(max(0, lease.excused_until))
@@ -162,12 +162,12 @@ def lease_of(replica: Replica) -> Lease:
 
 
 def holds_lease(world: World, number: int) -> bool:
-    """Whether nobody can have taken over from a replica, as far as it knows."""
+    """Whether no other replica can have taken over from this one, as far as it knows."""
     return lease_of(world.replicas[number]).is_held(0.0)
 
 
 def checks(world: World, number: int) -> bool:
-    """Whether a replica checks the target: it is its, and the gate is open."""
+    """Whether a replica checks the target: it owns it, and the gate is open."""
     replica = world.replicas[number]
     if replica.mode != UP or lease_of(replica).has_lapsed(0.0):
         return False

@@ -1,4 +1,4 @@
-"""Whose a target is: everybody counts alike, fairly, and a move touches only what must move."""
+"""The owner of a target: all replicas count alike, shares are fair, and a change moves only what must move."""
 
 from collections import Counter
 from uuid import UUID
@@ -13,7 +13,7 @@ REPLICAS = [UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128) for n
 
 
 def test_every_version_and_every_machine_counts_alike() -> None:
-    """With other figures than these, two versions of one location would each leave targets to the other."""
+    """With other figures, two versions in one location would each leave targets to the other."""
     assert [bucket_of(name) for name in ("", "https://example.org/", "Café", "\udc80")] == [274, 2261, 2181, 2236]
     owners = Assignment.among(REPLICAS).owners
     assert [REPLICAS.index(owners[bucket]) for bucket in (0, 1, 2, 1000, BUCKETS - 1)] == [6, 2, 7, 5, 6]
@@ -30,7 +30,7 @@ def test_a_move_touches_only_what_must_move(replicas: set[UUID], joiner: UUID) -
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_buckets_and_targets_are_shared_fairly(count: int) -> None:
-    """The deviation of a fair draw among n is sqrt((n - 1) / BUCKETS) of a share; five of them is as good as never."""
+    """The deviation of a fair draw among n is sqrt((n - 1) / BUCKETS) of a share; five are as good as never."""
     assignment = Assignment.among(REPLICAS[:count])
     bound = 1 + 5 * ((count - 1) / BUCKETS) ** 0.5
     shares = Counter(assignment.owners)

@@ -1,4 +1,4 @@
-"""Two configurations are the same for replicas where the same is watched, and told, in the same way."""
+"""Two configurations are the same for replicas if they watch and notify in the same way."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ urls:
     address: https://blog.example/
     regex: "Hello"
 """
-# What is written otherwise, and means the same.
+# Written differently, with the same meaning.
 THE_SAME = {
     "as it is": [("", "")],
     "a comment": [("urls:", "urls:  # those")],
@@ -70,7 +70,7 @@ def _changed(changes: list[tuple[str, str]]) -> str:
 
 
 def _in_another_order(text: str) -> str:
-    """Put the targets, and the channels, in another order."""
+    """Reorder the targets and the channels."""
     head, urls = text.split("urls:\n")
     shop, blog = urls.split("  - name: blog\n")
     lines = head.splitlines(keepends=True)
@@ -98,7 +98,7 @@ def test_another_secret_is_another_configuration(tmp_path: Path) -> None:
 
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
-    """Of a set, and of a hash of Python's own, the order is another in each process."""
+    """The order of a set, and of Python's own hash, differs between processes."""
     here = _fingerprint(tmp_path, CONFIG)
     code = (
         "import sys; from pathlib import Path; from watcher.config import load_configuration as load;"

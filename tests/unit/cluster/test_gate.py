@@ -1,4 +1,4 @@
-"""Checks wait after a freeze, until somebody has been asked."""
+"""Checks wait after a freeze, until the database has answered."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ async def test_it_stands_open_until_an_end_and_asks_once_for_another(nursery: tr
 
     gate.set_end(6.0)
     await check("before")
-    clock.now = 6.0  # nobody has asked meanwhile
+    clock.now = 6.0  # without a question meanwhile
     for name in ("a", "b"):
         nursery.start_soon(check, name)
     await trio.testing.wait_all_tasks_blocked()
     assert (passed, asked) == (["before"], [6.0])
-    gate.set_end(6.0)  # what was answered is of before the freeze
+    gate.set_end(6.0)  # the answer is from before the freeze
     await trio.testing.wait_all_tasks_blocked()
     assert (passed, asked) == (["before"], [6.0])
     gate.set_end(12.0)

@@ -1,4 +1,4 @@
-"""The lease by the replica's own clock: it ends before the server's does, and a freeze excuses nothing."""
+"""The lease by the replica's own clock: it ends before the server's lease, and a freeze is not an excuse."""
 
 from watcher.cluster.lease import Lease
 
@@ -28,7 +28,7 @@ def test_while_the_database_is_away_checks_go_on_without_a_lease() -> None:
 
 
 def test_a_beat_that_was_sent_before_a_freeze_excuses_nothing_after_it() -> None:
-    """It was given up after the thaw; others have taken over meanwhile, and must be asked first."""
+    """It was given up after the thaw; others have taken over meanwhile, so the database must be asked first."""
     frozen = Lease(6.0).begin(sent_at=100.0).failed(sent_at=102.0)
     assert frozen.has_lapsed(160.0)
     asked = frozen.failed(sent_at=160.0)

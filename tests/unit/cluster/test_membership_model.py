@@ -1,7 +1,7 @@
-"""What holds whatever happens to three replicas and their database, by exploring all of it that a few faults can do.
+"""Invariants of three replicas and their database, checked by exploring all that a few faults can cause.
 
-The bounds are in beats (of 2 s; a lease is 3) since anything last happened from outside: a fault, or its end, a start,
-or a message that was late. In CI all single faults are tried, some pairs, and all ways to start; `THOROUGH=1` in the
+The bounds are in beats (of 2 s; a lease is 3) since the last event from outside: a fault, or its end, a start,
+or a late message. In CI all single faults are tried, some pairs, and all ways to start; `THOROUGH=1` in the
 environment tries all pairs, and all single faults while replicas start.
 """
 
@@ -30,7 +30,7 @@ from tests.unit.cluster.membership_world import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# For how many beats each of these may last.
+# The most beats that each of these may last.
 BOUNDS = {
     "nobody who reaches the database checks the target": 3,
     "two with one configuration check the target by leases that last": 2,
@@ -43,7 +43,7 @@ EVENTS = ("crash", "leave", "freeze", "delay", "cut", "file")
 
 
 def together(away: bool = False) -> World:
-    """Return three replicas that have agreed long ago."""
+    """Return three replicas that agreed long ago."""
     world = World(is_away=away)
     for number in range(len(REPLICAS)):
         world = put(world, number, Replica(UP, start=1, is_due=True))
@@ -51,7 +51,7 @@ def together(away: bool = False) -> World:
 
 
 def calm_down(world: World) -> World:
-    """Let everybody do what is due until nothing changes, one after the other."""
+    """Let all replicas take their due steps one after the other, until nothing changes."""
     for _ in range(2 * CALM_BEATS):
         for number in range(len(REPLICAS)):
             while steps := list(steps_of(world, number)):
@@ -61,7 +61,7 @@ def calm_down(world: World) -> World:
 
 
 def troubles_at_once(world: World) -> Iterator[str]:
-    """Say what must not be for a moment."""
+    """Return the states that must not exist, even for a moment."""
     for number, replica in enumerate(world.replicas):
         if replica.is_newest and replica.known != world.places:
             yield "an epoch has two lists"
@@ -70,7 +70,7 @@ def troubles_at_once(world: World) -> Iterator[str]:
 
 
 def troubles(world: World) -> Iterator[str]:
-    """Say what must not last, at the end of a beat."""
+    """Return the states that must not last, at the end of a beat."""
     up = [number for number, replica in enumerate(world.replicas) if replica.mode == UP]
     sure = [number for number in up if checks(world, number) and holds_lease(world, number)]
     if len({world.replicas[number].file for number in sure}) < len(sure):
@@ -87,7 +87,7 @@ def troubles(world: World) -> Iterator[str]:
 
 
 def longest_troubles(adversary: Adversary, beginning: World) -> dict[str, int]:
-    """Explore, and return for how many beats each trouble has lasted."""
+    """Explore, and return how many beats each trouble lasted."""
     longest: dict[str, int] = {}
     for world, then in explore(adversary, beginning):
         for trouble in troubles_at_once(then):
@@ -124,13 +124,13 @@ def test_no_trouble_lasts(adversary: Adversary, beginning: World) -> None:
 
 
 def test_the_bounds_are_as_tight_as_they_can_be() -> None:
-    """By any single fault of those who have been together for long."""
+    """By any single fault of replicas that have been together for long."""
     longest = longest_troubles(Adversary(1), together())
     assert longest == {trouble: beats for trouble, beats in BOUNDS.items() if beats >= 0}
 
 
 def test_who_is_well_keeps_its_targets_whatever_happens_to_others() -> None:
-    """Also those who start, leave, freeze, come back and have another configuration move nothing that need not."""
+    """Also replicas that start, leave, freeze, return or have another configuration move only what must move."""
     beginning = together()
     assert checks(beginning, 0)
     for _, world in explore(Adversary(1, EVENTS, victims=(1, 2)), beginning):
@@ -138,7 +138,7 @@ def test_who_is_well_keeps_its_targets_whatever_happens_to_others() -> None:
 
 
 def test_an_outage_of_the_database_moves_nothing() -> None:
-    """However long it is, and whoever is back first."""
+    """However long it is, and whichever replica returns first."""
     beginning = together()
     away = calm_down(beginning._replace(is_away=True, calm=0))
     assert [checks(away, number) for number in range(len(REPLICAS))] == [True, False, False]

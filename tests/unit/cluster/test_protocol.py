@@ -1,4 +1,4 @@
-"""Who sits down and who gets up, as a table; what an agreement means for one replica."""
+"""Which replicas get and lose seats, as a table; and what an agreement means for one replica."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ NOBODY = agreed(epoch=0)
         # Nothing to do.
         (ALL, [member(seat(A)), member(seat(B)), member(seat(C))], None),
         (agreed(seat(A)), [member(seat(A), settled=0)], None),
-        # The first of a location does not wait, but who has not settled is not taken along.
+        # The first of a location does not wait, but a replica that has not settled is not included.
         (NOBODY, [member(seat(A), settled=0)], [seat(A)]),
         (NOBODY, [member(seat(A), settled=0), member(seat(B), settled=1)], [seat(A)]),
         (NOBODY, [member(seat(A), settled=0), member(seat(B), settled=2)], [seat(A), seat(B)]),
-        # A joiner settles; by its own beat it proposes itself.
+        # A joiner settles; with its own beat it proposes itself.
         (agreed(seat(B)), [member(seat(A), settled=1.9), member(seat(B))], None),
         (agreed(seat(B)), [member(seat(A), settled=2), member(seat(B))], [seat(A), seat(B)]),
-        # Those who settle soon are waited for, but not for ever; nor does who has come last of all propose.
+        # Replicas that settle soon are waited for, but not forever; nor does the one that came last of all propose.
         (agreed(seat(A)), [member(seat(A)), member(seat(B), settled=3.9), member(seat(C), settled=1)], None),
         (
             agreed(seat(A)),
             [member(seat(A)), member(seat(B), settled=4), member(seat(C), settled=2), member(seat(D), settled=1)],
             [seat(A), seat(B), seat(C)],
         ),
-        # Whose lease is over gets up at once, and whoever has settled sits down with that.
+        # A replica without a lease loses its seat at once, and whichever has settled takes a seat then.
         (ALL, [member(seat(A)), member(seat(B)), member(seat(C), lease=-0.1)], [seat(A), seat(B)]),
         (ALL, [member(seat(A)), member(seat(B))], [seat(A), seat(B)]),
         (
@@ -65,11 +65,11 @@ NOBODY = agreed(epoch=0)
             [member(seat(A)), member(seat(B), lease=0), member(seat(C), settled=2), member(seat(D), settled=1)],
             [seat(A), seat(C)],
         ),
-        # After an outage of the database whoever is back first throws nobody out before the others can be back.
+        # After an outage of the database, the first to return does not remove the others before they can return.
         (ALL, [member(seat(A), settled=0), member(seat(B), lease=-300), member(seat(C), lease=-300)], None),
         (ALL, [member(seat(A), settled=3.9), member(seat(B), lease=-300), member(seat(C), lease=-300)], None),
         (ALL, [member(seat(A), settled=4), member(seat(B), lease=-300), member(seat(C), lease=-300)], [seat(A)]),
-        # Nor does a newcomer, who sits down beside them first.
+        # Nor does a new replica, which takes a seat beside them first.
         (agreed(seat(B)), [member(seat(A), settled=2), member(seat(B), lease=-9)], [seat(A), seat(B)]),
         (agreed(seat(B)), [member(seat(A), settled=4), member(seat(B), lease=-9)], [seat(A)]),
         # Another configuration, or another start, keeps the old seat until it has settled.
@@ -85,9 +85,9 @@ NOBODY = agreed(epoch=0)
             [member(seat(A)), member(seat(B)), member(seat(C, start=2), settled=3)],
             [seat(A), seat(B), seat(C, start=2)],
         ),
-        # One that has announced another and is back at the old one keeps its seat.
+        # A replica that announced another one and has returned to the old one keeps its seat.
         (ALL, [member(seat(A)), member(seat(B), settled=0), member(seat(C))], None),
-        # Who has left is not taken back while its lease lasts, nor waited for.
+        # A replica that left is not taken back while its lease lasts, nor waited for.
         (agreed(seat(A), seat(B)), [member(seat(A)), member(seat(B)), member(seat(C, ""), settled=1)], None),
         (
             agreed(seat(A)),
@@ -95,11 +95,11 @@ NOBODY = agreed(epoch=0)
             [seat(A), seat(B)],
         ),
         (NOBODY, [member(seat(A), settled=0), member(seat(C, ""))], [seat(A)]),
-        # Who is not there, or has been started again meanwhile, has nothing to say.
+        # A replica that is absent, or was restarted meanwhile, is ignored.
         (ALL, [member(seat(B)), member(seat(C))], None),
         (ALL, [member(seat(A, start=2)), member(seat(B))], None),
         (ALL, [member(seat(A), lease=0), member(seat(B))], None),
-        # The server's clock has been set back: a lease of an hour is none, and one from the future has settled.
+        # The server's clock was set back: an hour's lease does not count, and a start in the future counts as settled.
         (ALL, [member(seat(A)), member(seat(B), settled=-3600), member(seat(C), lease=3606)], [seat(A), seat(B)]),
         (agreed(seat(B)), [member(seat(A), settled=-3600), member(seat(B))], [seat(A), seat(B)]),
     ],

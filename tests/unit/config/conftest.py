@@ -1,4 +1,4 @@
-"""Settings for the tests of what is read under them."""
+"""Settings for the tests of config files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a user sees of a bad config file."""
+"""The errors of a bad config file, as a user sees them."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from watcher.config.targets.build import parse_targets
 
 
 def lines_of(source: str, content: bytes, settings: Settings, variables: Mapping[str, str] | None = None) -> list[str]:
-    """Parse a config file that has mistakes, and give the error lines without the file's name."""
+    """Parse a config file with mistakes, and return the error lines without the file's name."""
     with pytest.raises(ConfigurationError) as caught:
         parse_targets(source, content, settings, variables)
     lines = str(caught.value).splitlines()

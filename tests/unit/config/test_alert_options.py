@@ -1,4 +1,4 @@
-"""Channels, and what is told to them: what the files say becomes these values."""
+"""Channels and their options: the values that files become."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -68,7 +68,7 @@ urls:
 
 
 def loaded(folder: Path, **files: str) -> Configuration:
-    """Write config files into a folder of their own, and read them."""
+    """Write config files into their own folder, and read them."""
     inner = folder / "conf"
     inner.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -132,7 +132,7 @@ def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
     assert router.alerts == TargetAlerts(routes=())
     assert other.alerts is NOTHING_SAID
     assert configuration.warnings == ()
-    assert {folder / "secrets/url", folder / "secrets/secret"} <= set(configuration.files)  # a change is worth a reload
+    assert {folder / "secrets/url", folder / "secrets/secret"} <= set(configuration.files)  # a change needs a reload
     assert "x" not in repr(configuration.alerting.channels[1].receiver)
 
 
@@ -193,7 +193,7 @@ def test_what_everything_depends_on_does_not_depend_on_itself(tmp_path: Path) ->
         "Shops": ["Router", "core"],
     }
     assert {alerts.labels for alerts in named.values()} == {(("a", "b"),)}
-    assert named["Shop"] is named["Shops"]  # of a hundred thousand, each would take its memory
+    assert named["Shop"] is named["Shops"]  # each of a hundred thousand would take its memory
     assert named["Modem"] is named["Power"]
 
 

@@ -1,4 +1,4 @@
-"""One bad file a mistake in channels and alerts, in bad_alerts/: each has the lines that stand here, and no other."""
+"""One bad file per mistake in channels and alerts, in bad_alerts/: each has the lines below, and no others."""
 # ruff: noqa: E501  # lines as their readers see them
 
 from pathlib import Path
@@ -17,7 +17,7 @@ NO_HTTP = "is not an http or https URL; write it as in https://example.com/"
 CRON = 'write minute, hour, day, month and weekday, as in "0 3 1 * *"'
 NO_CHOICE = "; write one of these"
 
-# Each line begins with `NAME.yaml:`.
+# Each line starts with `NAME.yaml:`.
 LINES = {
     "alertmanager_no_http": [
         f"3:37: channels[0].alertmanager.url: {NO_HTTP}",
@@ -111,7 +111,7 @@ LINES = {
         f"2:11: channels: {EMPTY}",
     ],
     "channels_mapping": [
-        '2:11: channels: a mapping is not a list; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
+        '2:11: channels: this is not a list; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
     ],
     "connectivity_empty": [
         f"2:25: connectivity.targets: {EMPTY}",

@@ -1,4 +1,4 @@
-"""One bad file a mistake, in bad/: each is refused with the lines that stand here, and with no other."""
+"""One bad file per mistake, in bad/: each is refused with the lines below, and no others."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ WRITE_ENTRY = "list the targets, as in `- address: https://example.com/`"
 WRITE_URLS = "must be a list; write one `- address: https://example.com/` a line under it"
 WRITE_URL = "write it as in https://example.com/"
 
-# Each line begins with `NAME.yaml:`.
+# Each line starts with `NAME.yaml:`.
 LINES = {
     # The file as a whole.
     "empty": [f"1:1: urls: is missing; {WRITE_LIST}"],
@@ -62,7 +62,10 @@ LINES = {
     "unknown_key": ["1:1: urls: is missing; add it", "1:1: url: unknown key; did you mean urls?"],
     "unknown_key_in_entry": ["3:5: urls[0].intervall: unknown key; did you mean interval?"],
     "unknown_key_like_no_other": [f"3:5: urls[0].zzz: unknown key; {KNOWN}"],
-    "merge_key": ["4:5: urls[1].address: is missing; add it", f"4:5: urls[1].<<: unknown key; {KNOWN}"],
+    "merge_key": [
+        "4:5: urls[1].address: is missing; add it",
+        "4:9: urls[1].<<: must be a mapping, or a list of mappings; write it as in `<<: *base`",
+    ],
     "value_forgotten": [
         "3:11: urls[0].regex: is empty; write a value, or remove the key",
         "4:15: urls[0].interval: is empty; write a value, or remove the key",
@@ -116,9 +119,9 @@ LINES = {
     "name_newline": [rf"3:11: urls[0].name: 'two\nlines' {NO_NAME}"],
     "name_blank": [f"3:11: urls[0].name: ' ' {NO_NAME}"],
     "name_too_long": [f"3:11: urls[0].name: '{'n' * 78}… {NO_NAME}"],
-    # YAML that is made to do harm.
-    "alias_of_itself": [f"3:14: is no valid YAML: the alias stands inside of what it repeats{LOOK}"],
-    "alias_too_deep": [f"100:12: is no valid YAML: is nested more than 100 deep{LOOK}"],
+    # Hostile YAML.
+    "alias_of_itself": [f"3:14: is not valid YAML: the alias stands inside of what it repeats{LOOK}"],
+    "alias_too_deep": [f"100:12: is not valid YAML: is nested more than 100 deep{LOOK}"],
     "aliases_of_many_mistakes": [f"60:5: {TOO_LARGE}"],
     "billion_laughs": [f"5:14: {TOO_LARGE}"],
     # All at once, in the order of the lines.
@@ -136,13 +139,13 @@ LINES = {
         "15:1: colour: unknown key; known are urls, defaults, page, channels, connectivity, heartbeat, maintenance",
     ],
 }
-# One line each, whose end is in the words of a library.
+# One line each, which ends in the words of a library.
 BEGINNINGS = {
-    "bad_yaml": "4:12: is no valid YAML: ",
-    "tab": "2:1: is no valid YAML: found character",
-    "two_documents": "3:1: is no valid YAML: ",
-    "undefined_alias": "2:5: is no valid YAML: found undefined alias",
-    "python_object": "2:5: is no valid YAML: could not determine a constructor for the tag",
+    "bad_yaml": "4:12: is not valid YAML: ",
+    "tab": "2:1: is not valid YAML: found character",
+    "two_documents": "3:1: is not valid YAML: ",
+    "undefined_alias": "2:5: is not valid YAML: found undefined alias",
+    "python_object": "2:5: is not valid YAML: could not determine a constructor for the tag",
     "address_bad_name": "2:14: urls[0].address: 'http://⿰.de/' has the host '⿰.de', which is not a domain name: ",
     "regex_bad": "3:12: urls[0].regex: '(unclosed' is not a regular expression: ",
     "regex_too_large": "3:12: urls[0].regex: '.*a.{900}z' is too large (",
@@ -154,7 +157,7 @@ def test_every_bad_file_has_its_lines_here() -> None:
 
 
 def lines_of_file(name: str, settings: Settings) -> list[str]:
-    """Give the error lines of a file in bad/, which takes no long time and gives no secret away."""
+    """Return the error lines of a file in bad/, which must be quick and must not show a secret."""
     content = (BAD / f"{name}.yaml").read_bytes()
     lines = quickly(lambda: lines_of(f"{name}.yaml", content, settings), 1)
     assert "hunter" not in "".join(lines)
@@ -211,7 +214,7 @@ def test_an_anchor_that_is_written_twice_is_no_mistake_beside_one(settings: Sett
 )
 def test_a_value_that_does_not_fit_its_tag_has_its_place(value: str, tag: str, settings: Settings) -> None:
     content = GOOD + f"    interval: {value}\n".encode()
-    assert lines_of("config.yaml", content, settings) == [f"3:15: is no valid YAML: this is no {tag}{LOOK}"]
+    assert lines_of("config.yaml", content, settings) == [f"3:15: is not valid YAML: this is not a valid {tag}{LOOK}"]
 
 
 @pytest.mark.parametrize(
@@ -228,4 +231,4 @@ def test_a_value_that_does_not_fit_its_tag_has_its_place(value: str, tag: str, s
 )
 def test_deep_nesting_ends_neither_the_process_nor_the_patience(content: str, settings: Settings) -> None:
     [line] = quickly(lambda: lines_of("config.yaml", content.encode(), settings), 1)
-    assert line.endswith(f"is no valid YAML: is nested more than 100 deep{LOOK}")
+    assert line.endswith(f"is not valid YAML: is nested more than 100 deep{LOOK}")

@@ -1,4 +1,4 @@
-"""One bad file a mistake in an option, in bad_options/: each has the lines that stand here, and no other."""
+"""One bad file per mistake in an option, in bad_options/: each has the lines below, and no others."""
 # ruff: noqa: E501  # lines as their readers see them
 
 from pathlib import Path
@@ -27,7 +27,7 @@ KEYS = (
     " failure_threshold, success_threshold, enabled, locations, quorum"
 )
 
-# Each line begins with `NAME.yaml:`.
+# Each line starts with `NAME.yaml:`.
 LINES = {
     "authorization_line_break": [
         "3:34: urls[0].authorization.credentials: has a line break or an unprintable character; write one line"

@@ -1,4 +1,4 @@
-"""One bad file a mistake with variables, in bad_variables/: each has the lines that stand here, and no value of one."""
+"""One bad file per mistake with variables, in bad_variables/: each has the lines below, without the value of one."""
 # ruff: noqa: E501  # lines as their readers see them
 
 from pathlib import Path
@@ -23,7 +23,7 @@ VARIABLES = {
 NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 SYNTAX = "; https://github.com/google/re2/wiki/Syntax"
 
-# Each line begins with `NAME.yaml:`.
+# Each line starts with `NAME.yaml:`.
 LINES: dict[str, list[str]] = {
     "as_key": [
         "5:7: an alias cannot be a key; write the key itself, or put text that begins with * in quotes",
@@ -39,7 +39,7 @@ LINES: dict[str, list[str]] = {
         "4:15: urls[0].interval: is empty; write a value, or remove the key",
     ],
     "in_braces": [
-        "3:32: is no valid YAML: did not find expected ',' or '}'; look at this line and the one before, and put ${NAME} in quotes where it stands in {} or []",
+        "3:32: is not valid YAML: did not find expected ',' or '}'; look at this line and the one before, and put ${NAME} in quotes where it stands in {} or []",
     ],
     "in_default": [
         "2:14: urls[0].address: ${A} has a reference in its default; write one variable after the other",
@@ -67,7 +67,7 @@ LINES: dict[str, list[str]] = {
     "text_in_pattern": [
         f"3:12: urls[0].regex: '(${{SECRET}}' is not a regular expression: missing ){SYNTAX}",
         f"4:35: urls[0].fail_if_body_matches_regexp[0]: '${{SECRET}}(' is not a regular expression: missing ){SYNTAX}",
-        "5:19: urls[0].json[0].path: '${SECRET}(' is not a JMESPath expression: '${SECRET}' is not expected at column 8; https://jmespath.org/specification.html",
+        "5:19: urls[0].json[0].path: '${SECRET}(' is not a JMESPath expression: '${SECRET}(' is not expected at column 8; https://jmespath.org/specification.html",
     ],
     "text_in_secrets": [
         "3:22: urls[0].headers.X-Key: has a line break, a control character or space around it; write one line",

@@ -1,4 +1,4 @@
-"""The files together: what is shipped is valid, and one run tells the mistakes of both."""
+"""Both files together: the shipped ones are valid, and one run reports the mistakes of both."""
 
 from contextlib import chdir
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_the_shipped_files_are_valid_together(env_file: str) -> None:
         configuration = load_configuration(Path(env_file), {})
         settings, targets = configuration.settings, configuration.targets
     assert settings.config_file == Path("config/config.yaml")
-    assert settings.postgres_host is None  # `python -m watcher` needs no database that is already there
+    assert settings.postgres_host is None  # `python -m watcher` does not need an existing database
     assert len(targets) >= 3
 
 

@@ -1,4 +1,4 @@
-"""What is told to users of every key: it is made from the types, it is not stale, and what it says is read."""
+"""The documentation of every key: generated from the types, up to date, and with examples that the reader accepts."""
 
 import re
 from dataclasses import fields
@@ -20,12 +20,12 @@ from watcher.model.outcome import Reason
 NO_FILE = Path("no such file")
 ROOT = PAGE.parents[1]
 DOCUMENTS = [TEMPLATE, *ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")]
-# Files and folders of this project, in backquotes; of the installation and of the running daemon are all others.
+# Files and folders of this project, in backquotes; all others belong to the installation or the running daemon.
 PATH = re.compile(
     r"`((?:watcher|tests|docs|benchmarks|deploy|\.ci)/[\w./-]*|[\w][\w./-]*\.(?:py|sql|sh|md|in|cfg|toml|txt|yml|service))`"
 )
 MODULE = re.compile(r"`(watcher(?:\.[a-z_0-9]+)+)`")
-# Another value than the default.
+# A value other than the default.
 VALUES = {
     "CONFIG_FILE_PATH": "other.yaml",
     "POSTGRES_HOST": "db",
@@ -61,7 +61,7 @@ VALUES = {
     "WATCHER_HTTP_TRUSTED_PROXIES": "10.0.0.1",
     "WATCHER_METRICS_TARGETS": "off",
 }
-# Where the example needs a file, or there is none.
+# Where the example needs a file, or does not exist.
 OTHER_VALUES = {
     "basic_auth": {"username": "u", "password": "p"},
     "authorization": {"credentials": "t"},
@@ -135,7 +135,7 @@ def test_every_command_and_every_reason_is_explained() -> None:
 
 
 def test_every_setting_is_a_key_of_env() -> None:
-    others = {"config_file_place", "max_workers_place"}  # where something was written
+    others = {"config_file_place", "max_workers_place"}  # of earlier writing
     assert set(KEY_OF_FIELD) == {field.name for field in fields(Settings)} - others
     assert len(DEFAULTS) == len(KEY_OF_FIELD) == len(SETTINGS)
     assert set(DEFAULTS) > RESTART_KEYS > {"POSTGRES_HOST", "WATCHER_DATA_DIR", "WATCHER_LOCATION"}

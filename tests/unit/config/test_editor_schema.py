@@ -1,4 +1,4 @@
-"""The JSON Schema for editors: it takes what the reader takes, and refuses what has another shape."""
+"""The JSON Schema for editors accepts what the reader accepts, and refuses other shapes."""
 
 import json
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ WRITTEN_KEYS = """
 """
 KEYS = frozenset(WRITTEN_KEYS.split())
 ALL_KEYS = """
+x-shop: {anything: [1]}
 defaults: {interval: 10, timeout: 10, max_redirects: 10}
 urls:
   - address: https://example.com/
@@ -119,7 +120,7 @@ urls:
     tls_config: {min_version: "${OLDEST}"}
 """
 
-# What is no matter of shape: it hangs on other values, on the settings, on files, or on a grammar of its own.
+# Not a matter of shape: it depends on other values, on the settings, on files, or on its own grammar.
 ACCEPTED = {
     "bad": """
         address_bad_name address_long_label address_password_with_slash address_port_0 address_port_99999
@@ -142,7 +143,7 @@ ACCEPTED = {
         maintenance_timezone maintenance_unknown_group maintenance_weekday_of_a_date maintenance_why webhook_headers
     """,
 }
-# Of these an editor's YAML complains, or they have no end.
+# An editor's YAML reports these, or they never end.
 NO_YAML = """
     alias_of_itself bad_yaml billion_laughs control_character doubled_key doubled_keys json_endless key_is_a_list
     key_is_no_text keys_of_all_kinds python_object tab two_documents undefined_alias
@@ -156,7 +157,7 @@ SHAPELESS = [
 
 
 def read(text: str | bytes) -> Any:
-    """Read YAML as the program does, without putting variables in."""
+    """Read YAML as the program does, without inserting variables."""
     return yaml.load(text, Loader)
 
 
@@ -233,6 +234,6 @@ def test_examples_and_defaults_are_what_may_be_written(holder: str | None) -> No
 
 
 def written(shape: type) -> dict[str, Any]:
-    """Return a mapping of that shape with what is mandatory in it."""
+    """Return a mapping of that shape with its mandatory keys."""
     examples = {name: yaml.safe_load(key.example) for name, key in keys_of(shape).items() if key.example is not None}
     return {"username": "u", **examples} if shape.__name__ == "BasicAuth" else examples

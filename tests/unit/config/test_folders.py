@@ -1,4 +1,4 @@
-"""A folder of config files: which count, how they are joined, and where their mistakes are told."""
+"""A folder of config files: which files count, how they are joined, and where their mistakes are reported."""
 
 import os
 from dataclasses import replace
@@ -30,12 +30,12 @@ def targets_of(folder: Path, settings: Settings) -> tuple[Target, ...]:
 
 
 def names_of(folder: Path, settings: Settings) -> list[str]:
-    """Read a folder, and give the hosts."""
+    """Read a folder, and return the hosts."""
     return [target.address.split("/")[2].partition(".")[0] for target in targets_of(folder, settings)]
 
 
 def lines_of(folder: Path, settings: Settings) -> list[str]:
-    """Read a folder that has mistakes, and give the lines, without the path of the folder."""
+    """Read a folder with mistakes, and return the lines, without the path of the folder."""
     with pytest.raises(ConfigurationError) as caught:
         targets_of(folder, settings)
     return [str(mistake).replace(f"{folder}/", "") for mistake in caught.value.mistakes]
@@ -139,9 +139,9 @@ def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path, settings: Set
     (tmp_path / "a.yaml").symlink_to("nowhere")
     os.mkfifo(tmp_path / "c.yaml")
     assert lines_of(tmp_path, settings) == [
-        "a.yaml: cannot be read: No such file or directory; make it readable, or take it away",
+        "a.yaml: cannot be read: No such file or directory; make it readable, or remove it",
         "b.yaml:1:7: urls: must be a list; write one `- address: https://example.com/` a line under it",
-        "c.yaml: is no file; take it out of the folder",
+        "c.yaml: is not a regular file; remove it from the folder",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whatever stands in config files: targets or mistakes within a second, each mistake a line, and never a traceback."""
+"""Any config file becomes targets or mistakes within a second, each mistake one line, and never a traceback."""
 
 import itertools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ VARIABLES = {
     "LONG": "x" * 100_000,
     "RATIO": "1" + ":00" * 1000,
 }
-# One key of each type of value: others of the type are read in the same way.
+# One key of each type of value: other keys of the type are read in the same way.
 KEY_OF_EACH_TYPE = (
     *("address", "name", "interval", "retries", "cert_expiry_days", "enabled", "method", "headers", "basic_auth"),
     *("valid_status_codes", "regex", "json", "tls_config", "resolve_to", "proxy_url", "http_version", "unknown"),
@@ -43,17 +43,17 @@ GOOD = b"urls: [{address: 'http://x/', regex: ok, headers: {A: b}, json: [{path:
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded(settings: Settings) -> None:
-    """Have all loaded that is loaded late, for which the first example would pay."""
+    """Import what is imported late, or the first example would pay for it."""
     parse_targets("config.yaml", GOOD, settings)
 
 
 def lines_of(read: Callable[[], tuple[Target, ...]], max_seconds: float = MAX_SECONDS) -> list[str]:
-    """Read what may be anything, and see that it is good or has lines that can be printed, within its time."""
+    """Read any content, and assert that it is valid or has printable error lines, in time."""
     return quickly(lambda: all_lines_of(read), max_seconds)
 
 
 def all_lines_of(read: Callable[[], tuple[Target, ...]]) -> list[str]:
-    """Do that, however long it takes."""
+    """Do the same without a time limit."""
     try:
         assert read()
     except ConfigurationError as error:
@@ -103,7 +103,7 @@ files = st.one_of(
 
 
 def plain(tree: Any) -> str:
-    """Write a tree as YAML in which references stand without quotes, wherever they can."""
+    """Write a tree as YAML with unquoted references wherever possible."""
     text: str = yaml.safe_dump(tree, allow_unicode=True, width=10**6)
     return text.replace("'${", "${").replace("}'", "}")
 
@@ -168,7 +168,21 @@ def test_any_text_with_variables(text: str, settings: Settings) -> None:
 
 
 anchored = st.recursive(
-    st.sampled_from(["x", "&a x", "&b 5", "*a", "*b", "${N}", r'"\ud83d\ude80"', r"'\ud83d\ude80'", r'"\ud83d"']),
+    st.sampled_from(
+        [
+            "x",
+            "&a x",
+            "&b {k: 5}",
+            "*a",
+            "*b",
+            "{<<: *b}",
+            "&a {<<: [*b, *a]}",
+            "${N}",
+            r'"\ud83d\ude80"',
+            r"'\ud83d\ude80'",
+            r'"\ud83d"',
+        ]
+    ),
     lambda inner: st.builds(
         lambda anchor, parts: f"{anchor}[{', '.join(parts)}]", st.sampled_from(["", "&a ", "&b "]), st.lists(inner)
     ),
@@ -201,7 +215,7 @@ def test_any_folder(contents: list[bytes], settings: Settings, tmp_path_factory:
 
 
 def bomb(kind: str, width: int, height: int) -> str:
-    """Write nested aliases: the leaves of the last, `*bomb`, are `width ** height`."""
+    """Write nested aliases: the leaves of the last, `*bomb`, number `width ** height`."""
     leaf, lines = "x", []
     for level in range(height):
         name = "bomb" if level == height - 1 else f"b{level}"
@@ -214,14 +228,14 @@ def bomb(kind: str, width: int, height: int) -> str:
 SHAPES = [
     "{key}: *bomb",
     "{key}: [*bomb, *bomb]",
-    "{key}: {{a: *bomb}}",
+    "{key}: {{<<: *bomb, a: *bomb}}",
     "{key}: [{{path: a, equals: *bomb}}]",
     "{key}: {{password: *bomb, credentials: *bomb, ca_file: *bomb}}",
 ]
 
 
 def see_bomb_refused(key: str, shape: str, bomb_text: str, settings: Settings) -> None:
-    """See that a bomb under a key is told within its time."""
+    """Assert that a bomb under a key is reported in time."""
     option = shape.format(key=key)
     text = f"{bomb_text}defaults: {{{option}}}\nurls:\n"
     text += f"  - {{address: 'http://x/', {option}}}\n" * 3
@@ -268,12 +282,12 @@ LONG_TEXTS = {
 }
 
 
-# What each key is tried with, whatever its type.
+# The values that each key is tried with, whatever its type.
 LONG_EVERYWHERE = ("letters", "digits", "durations", "escapes")
 
 
 def see_long_value_read(key: str, kind: str, settings: Settings) -> None:
-    """See that a long value under a key is read, or told in short lines, within its time."""
+    """Assert that a long value under a key is read, or reported in short lines, in time."""
     address = "" if key == "address" else "address: http://x/\n    "
     lines = lines_in(f"urls:\n  - {address}{key}: {LONG_TEXTS[kind]}\n", settings, LONG_SECONDS)
     assert all(len(line) < 2000 for line in lines)
@@ -299,6 +313,6 @@ def test_deep_nesting_is_refused_under_every_key(shape: str, settings: Settings)
 
 def test_many_mistakes_do_not_take_long_either(settings: Settings) -> None:
     text = "urls:\n  - address: http://x/\n    headers:\n" + "".join(f"      k{index}: 1\n" for index in range(12_000))
-    lines = lines_in(text, settings, 3 * MAX_SECONDS)  # of a file of 200 kB, all of which is wrong
+    lines = lines_in(text, settings, 3 * MAX_SECONDS)  # of a file of 200 kB that is wrong everywhere
     assert len(lines) == 10_001
     assert lines[0] == "config.yaml: has more mistakes than are reported here; mend these first"

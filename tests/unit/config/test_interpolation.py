@@ -38,7 +38,7 @@ def value_of(text: str, variables: dict[str, str] | None = None) -> Any:
         ("'${EMPTY}'", ""),
         ("${NONE:-http://x/?a=b:c}", "http://x/?a=b:c"),
         ("${NONE:-a$$b$}", "a$b$"),
-        # A plain value is what YAML makes of it then; one in quotes is text.
+        # YAML decides the type of a plain value then; a quoted value is text.
         ("${N}", 7),
         ("1${N}", 17),
         ("${NONE:-10}", 10),
@@ -60,7 +60,7 @@ def value_of(text: str, variables: dict[str, str] | None = None) -> Any:
         ("$${A}", "${A}"),
         ("$$${A}", "$one"),
         ("${A}$", "one$"),
-        # What is put in is not read again.
+        # Inserted text is not read again.
         ("${NESTED}", "${A}"),
         ("${DOLLARS}", "$$"),
         ("[x, 'a${A}', {b: 'c${A}'}]", ["x", "aone", {"b": "cone"}]),
@@ -96,7 +96,7 @@ def test_no_value_can_be_more_than_one_scalar(value: str) -> None:
         assert not isinstance(value_of("${V}", {"V": value}), (dict, list))
     except ConfigurationError as error:
         [mistake] = error.mistakes
-        assert mistake.text.startswith(("is no valid YAML: this is no ", "is no valid YAML: found"))
+        assert mistake.text.startswith(("is not valid YAML: this is not a valid ", "is not valid YAML: found"))
 
 
 @given(

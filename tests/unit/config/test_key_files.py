@@ -1,4 +1,4 @@
-"""`KEY_FILE`: the value of a key of `.env` that stands in a file of its own."""
+"""`KEY_FILE`: the value of a key of `.env`, in its own file."""
 
 from contextlib import chdir
 from pathlib import Path
@@ -27,13 +27,13 @@ def env_file(folder: Path, content: str) -> Path:
 
 
 def lines_of(path: Path, variables: dict[str, str]) -> list[str]:
-    """Read what has mistakes, and give the lines, without the folder of `.env`."""
+    """Read settings with mistakes, and return the lines, without the folder of `.env`."""
     _, mistakes = read_settings(path, variables)
     return [str(mistake).replace(f"{path.parent}/", "") for mistake in mistakes]
 
 
 def password(path: Path, variables: dict[str, str]) -> str:
-    """Read the password of a good configuration."""
+    """Read the password of a valid configuration."""
     return load_settings(path, {**CONFIG, **variables}).postgres_password
 
 
@@ -45,7 +45,7 @@ def test_a_value_may_stand_in_a_file(tmp_path: Path, secret: str) -> None:
 def test_every_key_takes_its_value_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hunter2 ü\0", encoding="utf-8")
     for key in DEFAULTS:
-        # One key is mandatory: where it stands besides, it is the file that is one too many.
+        # One key is mandatory: if it is in `.env` too, the file is the one too many.
         others = {} if key == "CONFIG_FILE_PATH" else {**CONFIG, key: ""}
         lines = lines_of(tmp_path / ".env", {**others, f"{key}_FILE": str(tmp_path / "file")})
         assert lines[-1].startswith(
@@ -147,7 +147,7 @@ def test_a_key_that_a_config_file_reads_is_no_mistake(tmp_path: Path, config: st
     [target] = load_configuration(path, {"SHOP_HOST": "real.example"}).targets
     assert target.address == "https://real.example/"
     assert target.sending.authorization == "Bearer hunter2"
-    assert isinstance(load_settings(path, {}), Settings)  # for the commands that read no config file
+    assert isinstance(load_settings(path, {}), Settings)  # for the commands that do not read a config file
 
 
 def test_a_key_that_nothing_reads_is_still_one(tmp_path: Path, config: str) -> None:

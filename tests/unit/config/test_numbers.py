@@ -1,4 +1,4 @@
-"""Which scalars are numbers: decimal ones, as in JSON and YAML 1.2; nothing else turns into one unseen."""
+"""Which scalars are numbers: decimal ones, as in JSON and YAML 1.2; nothing else becomes a number silently."""
 
 import pytest
 

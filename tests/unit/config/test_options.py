@@ -1,4 +1,4 @@
-"""What a check may be told, and what becomes of it."""
+"""The options of a check, and the values that they become."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ ADDRESS = "https://example.com/"
 
 
 def targets_of(settings: Settings, *entries: dict[str, Any], **defaults: Any) -> tuple[Target, ...]:
-    """Read entries, to which addresses that differ are given."""
+    """Read entries, which get different addresses."""
     urls = [{"address": f"{ADDRESS}{index}", **entry} for index, entry in enumerate(entries)]
     tree = {"urls": urls} | ({"defaults": defaults} if defaults else {})
     return parse_targets("config.yaml", yaml.safe_dump(tree, sort_keys=False).encode(), settings)
@@ -149,7 +149,7 @@ def test_what_changes_the_state_may_stand_in_defaults(settings: Settings) -> Non
         enabled=False,
     )
     assert (first.recheck_interval_seconds, first.thresholds, first.enabled) == (4, Thresholds(5, 4), False)
-    assert (second.recheck_interval_seconds, second.enabled) == (None, False)  # the default gives way to the interval
+    assert (second.recheck_interval_seconds, second.enabled) == (None, False)  # the default yields to the interval
     assert (third.recheck_interval_seconds, third.thresholds, third.enabled) == (2, Thresholds(1, 4), True)
     assert first.thresholds is second.thresholds
 

@@ -1,4 +1,4 @@
-"""`page` in the config file: what it takes, and what it says of mistakes."""
+"""`page` in the config file: its values and its mistakes."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_a_page_has_what_is_written(tmp_path: Path, name: str) -> None:
     assert (page.title, page.intro, page.public_groups) == ("Ours", "a\nb", frozenset({"shop"}))
     assert page.logo is not None
     assert (page.logo.content, page.logo.media_type) == (content, media_type)
-    assert tmp_path / name in configuration.files  # a change of it is worth a reload
+    assert tmp_path / name in configuration.files  # a change of it needs a reload
     assert configuration.warnings == ()
 
 

@@ -1,4 +1,4 @@
-"""`.env` and the environment: defaults, which of the two wins, and the error line of each mistake."""
+"""`.env` and the environment: defaults, precedence, and the error line of each mistake."""
 
 from contextlib import chdir
 from ipaddress import ip_network
@@ -19,7 +19,7 @@ MANDATORY = "is mandatory; set it to the path of the config file, as in CONFIG_F
 
 
 def lines_of(env_file: Path, variables: dict[str, str] | None = None) -> list[str]:
-    """Read settings that have mistakes, and give the error lines, with the file's name instead of its path."""
+    """Read settings with mistakes, and return the error lines, with the file's name instead of its path."""
     _settings, mistakes = read_settings(env_file, variables or {})
     return [str(mistake).replace(str(env_file), env_file.name) for mistake in mistakes]
 
@@ -216,7 +216,7 @@ def test_a_file_from_windows_is_read(tmp_path: Path, content: bytes) -> None:
     ],
 )
 def test_each_mistake_has_its_line(tmp_path: Path, name: str, lines: list[str]) -> None:
-    (tmp_path / "config.yaml").touch()  # where it cannot be read, nobody knows which keys it would
+    (tmp_path / "config.yaml").touch()  # if it cannot be read, its keys are unknown
     with chdir(tmp_path):
         assert lines_of(BAD / name) == lines
 
@@ -259,7 +259,7 @@ NO_NETWORKS = (
         ("MAX_INTERVAL_VAL", NOT_SECONDS, ["ten"]),
         ("MAX_INTERVAL_VAL", NOT_ABOVE_ZERO, ["0"]),
         ("MAX_WORKERS", NO_COUNT, ["0", "-1", "1.5", "ten", "+1", "1_000", "1000001", "²", "٣"]),
-        # Many digits and leading zeros must not slip past the bound.
+        # Many digits and leading zeros must not pass the bound.
         ("MAX_WORKERS", NO_COUNT, ["00000000019999999", "9" * 30]),
         ("POSTGRES_PORT", NO_PORT, ["0", "65536", "-5432", "http", "54.32", "0000019999999", "5432,", "1,x"]),
         ("WATCHER_KEEP_FAILURES", NO_DURATION, ["ever", "1 d", "1y", "-1d", "nan", "1e9", "٣d"]),

@@ -1,4 +1,4 @@
-"""`config.yaml` to targets: what a good file becomes, and that nothing but mistakes comes of a bad one."""
+"""`config.yaml` becomes targets, and a bad file becomes mistakes and nothing else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def parsed(text: str, settings: Settings) -> tuple[Target, ...]:
 
 
 def one_target(text: str, settings: Settings) -> Target:
-    """Read an entry of `urls`, of which only the lines below the address are given."""
+    """Read an entry of `urls`, given the lines below the address."""
     [target] = parsed(f"urls:\n  - address: https://example.com/\n    {text}\n", settings)
     return target
 
@@ -178,7 +178,7 @@ def test_a_missing_file_is_a_mistake_in_the_place_that_names_it(settings: Settin
 
 
 def read(content: bytes, settings: Settings) -> tuple[tuple[Target, ...], tuple[Mistake, ...]]:
-    """Read what may be anything: targets, or mistakes, but nothing else."""
+    """Read any content: targets or mistakes, but nothing else."""
     try:
         return parse_targets("config.yaml", content, settings), ()
     except ConfigurationError as error:
@@ -186,7 +186,7 @@ def read(content: bytes, settings: Settings) -> tuple[tuple[Target, ...], tuple[
 
 
 def assert_good_targets_or_lines(content: bytes, settings: Settings) -> None:
-    """Read what may be anything, and see that the promises of the reader hold."""
+    """Read any content, and assert that the reader keeps its promises."""
     targets, mistakes = read(content, settings)
     assert targets or mistakes
     for line in map(str, mistakes):
@@ -203,7 +203,7 @@ def assert_good_targets_or_lines(content: bytes, settings: Settings) -> None:
         assert 1 <= target.thresholds.success <= 1000
 
 
-# The first example pays for what is loaded late.
+# The first example pays for late imports.
 unhurried = hypothesis_settings(deadline=None)
 
 TAGS = "int float bool null str binary timestamp set omap pairs seq map merge python/none"

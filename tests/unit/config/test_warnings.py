@@ -13,7 +13,7 @@ ENTRY = "urls:\n  - address: https://h.example/\n"
 
 
 def warnings_about(folder: Path, config: str, **variables: str) -> list[Mistake]:
-    """Return the warnings about a config file, where there are workers enough."""
+    """Return the warnings about a config file, with enough workers."""
     path = folder / "config.yaml"
     path.write_text(config, encoding="utf-8")
     settings = {"CONFIG_FILE_PATH": str(path), "MAX_WORKERS": "1000", **variables}

@@ -1,4 +1,4 @@
-"""Whoever changes a file, and however: it is told, once, and soon; and what is no business of ours is not told."""
+"""Any change of a file by any program is reported once and soon; other changes are not reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 
 class Calls:
-    """Counts what is told."""
+    """Counts the reports."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -39,7 +39,7 @@ class Calls:
         self._called.set()
 
     async def one(self) -> None:
-        """Wait for the next call, or take one that came since the last."""
+        """Wait for the next report, or return one that came since the last."""
         with trio.fail_after(HANG_SECONDS):
             await self._called.wait()
         self._called = trio.Event()
@@ -61,7 +61,7 @@ async def watching(
 
 
 async def next_tick() -> None:
-    """Let the clock of the file system go on: what is changed twice within a tick of it, some ms, looks the same."""
+    """Let the file system's clock advance: two changes within one of its ticks, some ms, look the same."""
     now = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
     while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) == now:
         await trio.lowlevel.checkpoint()
@@ -81,7 +81,7 @@ def make_anew(path: Path, text: str) -> None:
 
 
 def touch(path: Path, _text: str) -> None:
-    """Change nothing but the time."""
+    """Change only the time."""
     os.utime(path)
 
 
@@ -102,7 +102,7 @@ async def test_a_file_is_changed_and_changed_again(tmp_path: Path) -> None:
 
 
 async def see_changes_told(file: Path, change: Callable[[Path, str], None]) -> None:
-    """Change a file three times, and see each told."""
+    """Change a file three times, and assert that each change is reported."""
     async with watching(file.with_name("other.yaml"), file) as calls:
         assert calls.count == 0
         for text in ("b", "c", "d"):
@@ -163,7 +163,7 @@ async def test_a_file_in_a_folder_counts_when_it_is_named(tmp_path: Path) -> Non
 
 
 def update_config_map(volume: Path, text: str) -> None:
-    """Do as the kubelet does: a new folder, and a link to it that is renamed over the former one."""
+    """Act as the kubelet does: a new folder, and a link to it that is renamed over the former link."""
     number = len(list(volume.glob("..20*")))
     new = volume / f"..2026_{number}"
     new.mkdir()
@@ -234,7 +234,7 @@ trio.run(main)
 
 @asynccontextmanager
 async def another_process(folder: Path, *prefix: str) -> AsyncIterator[trio.Process]:
-    """Watch folder/config.yaml in a process of its own, which writes a line when it does, and one a change."""
+    """Watch folder/config.yaml in another process, which writes a line when it starts and one per change."""
     with trio.fail_after(HANG_SECONDS):
         process = await trio.lowlevel.open_process(
             [*prefix, sys.executable, "-c", PROGRAM],
@@ -256,7 +256,7 @@ async def another_process(folder: Path, *prefix: str) -> AsyncIterator[trio.Proc
 
 
 async def said(process: trio.Process) -> str:
-    """Wait for the next line of the process; what it may have said after that stays where it is."""
+    """Wait for the next line of the process, and leave later lines unread."""
     assert process.stdout is not None
     line = b""
     while not line.endswith(b"\n"):
@@ -279,7 +279,7 @@ async def test_permission_is_lost_and_given_back(tmp_path: Path) -> None:
     file = tmp_path / "folder" / "config.yaml"
     file.parent.mkdir()
     file.write_text("a")
-    # Root may read all: without that right it is an owner like others.
+    # Root may read everything: without that right it is an owner like others.
     ordinary = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
     async with another_process(tmp_path, *ordinary) as process:
         assert await said(process) == "watching"

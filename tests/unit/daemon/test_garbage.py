@@ -1,4 +1,4 @@
-"""What a long collection leaves is set apart; what a short one leaves is not."""
+"""The rest of a long collection is frozen; that of a short one is not."""
 
 import gc
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ def test_what_a_long_collection_leaves_is_set_apart(long_seconds: float, set_apa
     assert not gc.isenabled()
     collect_in_small_steps(long_seconds)
     assert gc.isenabled()
-    gc.collect()  # so that no full one comes due by itself
+    gc.collect()  # so that no full collection comes due by itself
     before = gc.get_freeze_count()
     kept = [[number] for number in range(1000)]
     gc.collect(1)
     assert gc.get_freeze_count() <= before, "only a full collection knows what is no garbage"
     gc.collect()
-    # Not all of it: what was set apart before goes when it is no longer used.
+    # Not all of it: objects frozen earlier are freed when they are no longer used.
     assert (gc.get_freeze_count() >= before + len(kept) // 2) is set_apart
 
 

@@ -1,4 +1,4 @@
-"""What a replica has to begin and to end, as the file and the share change."""
+"""Which targets a replica starts and stops when the file and its share change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ A_OF_PLACES = replace(A, locations=("fra", "nyc"), quorum=1)
         ("a", [A, B], "ab", Moves(wanted=(B,), staying=(A,))),
         ("ab", [A, B], "b", Moves(lost=(A,), staying=(B,))),
         ("ab", [B], "ab", Moves(removed=(A,), staying=(B,))),
-        ("a", [], "", Moves(removed=(A,))),  # configured nowhere: nobody takes it over
+        ("a", [], "", Moves(removed=(A,))),  # not configured anywhere, so no replica takes it over
         ("ab", [OTHER_A, B], "ab", Moves(changed=(OTHER_A,), staying=(OTHER_A, B))),
         ("ab", [OTHER_A, B], "b", Moves(lost=(A,), staying=(B,))),
         ("a", [OTHER_A, C], "c", Moves(lost=(A,), wanted=(C,))),
@@ -99,7 +99,7 @@ def test_who_shares_with_nobody_watches_what_is_configured_for_its_place(
 
 
 def _after(watched: dict[str, Target], found: Difference) -> dict[str, Target]:
-    """Do what a difference says, and nothing else."""
+    """Apply a difference, and nothing else."""
     ending = {target.name for target in (*found.removed, *found.changed)}
     assert ending <= watched.keys(), "what is ended must run"
     rest = {name: target for name, target in watched.items() if name not in ending}

@@ -1,4 +1,4 @@
-"""The pipeline as a whole, on a mock clock: how it stops while everything hangs, and how it takes a change over."""
+"""The whole pipeline on a mock clock: how it stops while everything hangs, and how it applies a change."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def sinks(tmp_path: Path) -> Iterator[Sinks]:
 
 
 class Running:
-    """A pipeline that runs.
+    """A running pipeline.
 
     Attributes:
-        changes: what it is to do otherwise.
+        changes: how it differs from the default.
         stopping: cancels the checks.
-        begun: set when they have begun.
-        stopped_at: when it had stopped, on trio's clock.
+        begun: set when the checks have started.
+        stopped_at: when it stopped, on trio's clock.
     """
 
     def __init__(self, sinks: Sinks) -> None:
@@ -78,7 +78,7 @@ class Running:
         self._sinks = sinks
 
     async def run(self, settings: Settings = SETTINGS, targets: Sequence[Target] = ()) -> None:
-        """Watch these at first, or nothing."""
+        """Watch these targets at first, or none."""
         await watch(Configuration(settings, tuple(targets)), self._received, self.stopping, self._sinks, self.begun.set)
         self.stopped_at = trio.current_time()
 

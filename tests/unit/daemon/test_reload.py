@@ -1,4 +1,4 @@
-"""What a reload makes of a configuration that has changed, or is broken, or is the same."""
+"""What a reload does with a configuration that has changed, is broken, or is the same."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BROKEN = ConfigurationError([Mistake(Place("config.yaml", 3, 5), "urls[1].regx",
 
 
 class Files:
-    """What is configured, as tests change it, and what the daemon makes of it."""
+    """The configuration, as tests change it, and the daemon's use of it."""
 
     def __init__(self, *targets: Target, settings: Settings = SETTINGS) -> None:
         self.now: Configuration | Exception = Configuration(settings, targets)
@@ -55,7 +55,7 @@ class Files:
         return self.now
 
     async def run(self) -> None:
-        """Reload, and take over what has changed as soon as it may be."""
+        """Reload, and apply the change as soon as possible."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reloader.run)
             async for change in self._changes:
@@ -76,7 +76,7 @@ class Files:
         self._ended = trio.Event()
 
     async def reload(self, now: Configuration | Exception, *, by_hand: bool = False) -> list[MutableMapping[str, Any]]:
-        """Change what is configured, reload, and return what is logged."""
+        """Change the configuration, reload, and return what is logged."""
         self.now = now
         with capture_logs() as logs:
             async with trio.open_nursery() as nursery:

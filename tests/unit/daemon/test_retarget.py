@@ -1,4 +1,4 @@
-"""Other targets while the daemon runs: what loops, outbox and store make of it, on a mock clock."""
+"""A new set of targets while the daemon runs: what loops, outbox and store do, on a mock clock."""
 
 from __future__ import annotations
 
@@ -66,20 +66,20 @@ class Daemon:
         return self.watched.roster.running
 
     async def configure(self, *targets: Target, moved: frozenset[str] = frozenset()) -> dict[str, Standing]:
-        """Watch these targets; return where those stand that moved."""
+        """Watch these targets; return the states of those that moved."""
         found = difference(self.targets, targets)
         self.targets = found.targets
         return await self.watched.change(found, moved, configured=found.targets)
 
     def flips(self) -> list[tuple[Any, ...]]:
-        """Of each flip that the outbox has: target, state before, state."""
+        """Return the flips of the outbox: target, state before, state."""
         entries = [entry for entry in self.disk.outbox.peek(10**4, 10**9) if entry.kind == "flip"]
         return [
             (row["target"], row["before"], row["state"]) for row in (json.loads(entry.payload) for entry in entries)
         ]
 
     def states(self) -> dict[str, State]:
-        """Where the outbox says that targets stand."""
+        """Return the states of targets in the outbox."""
         return {name: decode_standing(text).state for name, text in self.disk.outbox.standings("default").items()}
 
 
@@ -111,7 +111,7 @@ async def test_a_target_that_goes_is_paused_after_what_its_last_check_came_to(
         slow = trio.Event()
         await daemon.configure(A, B)
         daemon.disk.before = slow.wait
-        await trio.sleep(30)  # what the checks came to waits for the disk
+        await trio.sleep(30)  # the results wait for the disk
         async with trio.open_nursery() as nursery:
             nursery.start_soon(daemon.configure, B)
             await trio.sleep(1)
@@ -134,7 +134,7 @@ async def test_a_target_that_moves_elsewhere_is_not_paused_and_its_standing_is_h
         await daemon.configure(A, B)
         slow = trio.Event()
         daemon.disk.before = slow.wait
-        await trio.sleep(30)  # what the checks came to waits for the disk
+        await trio.sleep(30)  # the results wait for the disk
         standings = {}
 
         async def move() -> None:
@@ -168,7 +168,7 @@ async def test_what_waits_for_a_disk_that_is_stuck_holds_up_no_check_for_long(
         assert daemon.running == {"b"}
         daemon.disk.error = None
         await trio.sleep(30)
-        assert daemon.states() == {"a": State.DOWN, "b": State.DOWN}  # the next start finds out that a is gone
+        assert daemon.states() == {"a": State.DOWN, "b": State.DOWN}  # the next start notices that a is gone
 
 
 async def test_a_pause_begins_and_ends_with_the_configuration(

@@ -1,4 +1,4 @@
-"""The unit of systemd says what the daemon does: its statuses, signals, folders and seconds."""
+"""The systemd unit matches the daemon: its statuses, signals, folders and seconds."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def lines_of_unit() -> list[str]:
 
 
 def value(key: str) -> str:
-    """Return what the unit says of a key that it has once."""
+    """Return the value of a key that the unit has once."""
     [found] = [line.partition("=")[2] for line in lines_of_unit() if line.partition("=")[0] == key]
     return found
 
 
 def installed(name: str) -> str:
-    """Return what the installation writes to a file of /etc/watcher."""
+    """Return the text that the installation writes to a file of /etc/watcher."""
     match = re.search(rf"^cat >/etc/watcher/{re.escape(name)} <<'END'\n(.*?)^END$", README, re.MULTILINE | re.DOTALL)
     assert match is not None
     return match[1]
@@ -55,7 +55,7 @@ def test_the_daemon_has_the_time_to_stop_its_server_in_order() -> None:
 def test_the_daemon_itself_tells_that_it_is_ready_and_runs() -> None:
     assert value("Type") == "notify"
     assert value("NotifyAccess") == "main"
-    # Above what a collection of garbage or a slow disk may take.
+    # More than a garbage collection or a slow disk takes.
     assert float(value("WatchdogSec")) >= 10
 
 

@@ -1,4 +1,4 @@
-"""The start among other replicas: what the outbox knows, and what the database says, of targets that are whose."""
+"""The start among other replicas: what the outbox and the database know of each replica's targets."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_table_of_what_becomes_of_a_target_that_was_watched_here(
         outbox.append((), now=ALIVE_AT.timestamp(), minute=0, standings=[("default", "a", encode_standing(UP))])
         owners = {"a": outbox.id if owner == "me" else OTHER} if owner else {}
         beginning = Beginning(beginning.targets, beginning.unclaimed, beginning.taken, owners)
-        standings = resume_share(outbox, beginning, list(configured), "default", NOW.timestamp())
+        standings = resume_share(outbox, beginning, [a_target(name) for name in configured], "default", NOW.timestamp())
         entries: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for entry in outbox.peek(100, 10**6):
             entries[entry.kind].append(json.loads(entry.payload))

@@ -39,13 +39,13 @@ TARGETS = {name: a_target(name, address=f"http://127.0.0.1:1/{name}") for name i
 
 @dataclass
 class World:
-    """What all replicas see, and who watches what.
+    """What all replicas see, and who watches which target.
 
     Attributes:
-        owners: of targets, as the database has them.
+        owners: the owners of targets in the database.
         watching: who watches each target.
-        doubled: targets of which a second replica has begun the watch, and why.
-        is_away: whether the database cannot be asked.
+        doubled: targets that a second replica started to watch, and why.
+        is_away: whether the database is unreachable.
     """
 
     owners: dict[str, uuid.UUID] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class World:
 
 
 class Replica:
-    """One replica: it is its own `Members` and `Claims`, by the newest share that it was told of."""
+    """One replica: it is its own `Members` and `Claims`, by the newest share that it received."""
 
     def __init__(self, number: int, world: World) -> None:
         self.me = uuid.UUID(int=number)
@@ -76,7 +76,7 @@ class Replica:
         self._reloading = trio.Lock()
 
     def tell(self, epoch: int, replicas: Iterable[Replica], *, is_mixed: bool = False) -> None:
-        """Tell it of an agreement; in a mixed one, nobody else has its configuration."""
+        """Pass an agreement to it; in a mixed one, no other replica has its configuration."""
         agreed = frozenset(replica.me for replica in replicas)
         peers = frozenset({self.me}) if is_mixed else agreed
         self.share = Share(epoch, self.me, agreed, peers if self.me in agreed else frozenset(), agreed)
@@ -89,7 +89,7 @@ class Replica:
         return self.share
 
     async def configure(self, names: Iterable[str], *others: Target) -> None:
-        """Reload a file with these targets, some of which are others than before."""
+        """Reload a file with these targets, some of them changed."""
         async with self._reloading:
             targets = TARGETS | {target.name: target for target in others}
             found = difference(self.targets, [targets[name] for name in names])
@@ -139,7 +139,7 @@ class Replica:
 
 @asynccontextmanager
 async def open_world(replicas: int) -> AsyncIterator[tuple[World, list[Replica]]]:
-    """Run replicas that watch nothing yet."""
+    """Run replicas that do not watch a target yet."""
     world = World()
     all_of_them = [Replica(number, world) for number in range(1, replicas + 1)]
     async with trio.open_nursery() as nursery:
@@ -152,7 +152,7 @@ async def open_world(replicas: int) -> AsyncIterator[tuple[World, list[Replica]]
 
 
 def shared_by(replicas: Sequence[Replica], names: Collection[str]) -> dict[str, list[int]]:
-    """Return who is to watch each target."""
+    """Return the owner of each target."""
     assignment = Assignment.among([replica.me for replica in replicas])
     owners = {name: assignment.owner_of(name) for name in NAMES}
     return {name: [owner.int] if owner and name in names else [] for name, owner in owners.items()}
@@ -264,9 +264,7 @@ async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_hea
         await trio.sleep(2 * BEAT_SECONDS)
         assert who_watches(world) == shared_by((first, second), NAMES)
         assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
-        world.owners |= dict.fromkeys(
-            NAMES[1:], second.me
-        )  # its lease was over for a moment, and nothing was agreed on
+        world.owners |= dict.fromkeys(NAMES[1:], second.me)  # its lease ended for a moment, and nothing was agreed
         first.sharer.claim_anew(NAMES)
         await trio.sleep(2 * BEAT_SECONDS)
         assert set(world.owners.values()) == {second.me}, "whoever has them lives"
@@ -342,7 +340,7 @@ happenings = st.one_of(
 @given(st.lists(happenings, max_size=20))
 def test_whatever_happens_in_the_end_each_target_is_watched_once(happened: list[tuple[str, Any]]) -> None:
     async def live() -> None:
-        with trio.fail_after(600):  # of the clock that jumps: what hangs fails, and does not spin
+        with trio.fail_after(600):  # of the clock that jumps: whatever hangs fails, and does not spin
             await _live(happened)
 
     trio.run(live, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -350,7 +348,7 @@ def test_whatever_happens_in_the_end_each_target_is_watched_once(happened: list[
 
 async def _live(happened: list[tuple[str, Any]]) -> None:
     async with open_world(3) as (world, replicas), trio.open_nursery() as nursery:
-        epoch, agreed, names = 0, [0, 1, 2], set[str]()  # a replica that reloads reads the names as they are then
+        epoch, agreed, names = 0, [0, 1, 2], set[str]()  # a replica that reloads reads the names as of then
         for what, which in [*happened, ("away", False), *(("thaw", number) for number in range(3))]:
             if what == "agree":
                 agreed = sorted(which)

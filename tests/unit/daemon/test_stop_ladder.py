@@ -1,4 +1,4 @@
-"""The rungs of a stop: together they stay below what is promised, and no wait that cannot be cut off is without one."""
+"""The steps of a stop: together they stay below the promise, and every wait that cannot be cancelled has a deadline."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from watcher.alerting.channels import helpers, program
 from watcher.daemon.stop_ladder import DRAIN, STOP_LADDER, WORST_SECONDS
 
 WATCHER = Path(__file__).resolve().parents[3] / "watcher"
-# The daemon has 5 s; what is left is for rungs to come, and for a machine that is busy.
+# The daemon has 5 s; the remainder is for future steps, and for a busy machine.
 LONGEST_SECONDS = 4.0
-# The deadlines of what is shielded from a cancellation, by the file.
+# The deadlines of waits that are shielded from cancellation, by file.
 SHIELDED = {
-    # Killed processes are waited for while the drain works, see below.
+    # The wait for killed processes overlaps with the drain, see below.
     ("alerting/channels/helpers.py", "0"),
     ("alerting/channels/helpers.py", "REAP_SECONDS"),
     ("alerting/channels/program.py", "0"),
@@ -25,7 +25,7 @@ SHIELDED = {
     ("daemon/run.py", "flush.seconds"),  # once for monitor.log, once for stderr
     ("daemon/run.py", "WORST_SECONDS"),  # around the two of the server
     ("postgres/bridge.py", "CLOSE_SECONDS"),
-    ("postgres/reader.py", "2 * STOP_FAST_SECONDS"),  # of commands, which have all the time
+    ("postgres/reader.py", "2 * STOP_FAST_SECONDS"),  # of commands, which are not in a hurry
 }
 
 
@@ -45,7 +45,7 @@ def test_the_worst_stop_is_short_enough() -> None:
 
 
 def test_alerts_stop_while_the_drain_works() -> None:
-    killed = max(helpers.REAP_SECONDS, program.REAP_SECONDS)  # those at work, all at once; then those that are idle
+    killed = max(helpers.REAP_SECONDS, program.REAP_SECONDS)  # the busy ones all at once, then the idle ones
     assert LAST_ANSWERS_SECONDS + killed + helpers.REAP_SECONDS <= DRAIN.seconds
 
 

@@ -1,4 +1,4 @@
-"""What a supervisor hears of the daemon, by a socket as systemd's; and that nobody need listen."""
+"""What a supervisor hears from the daemon over a socket like systemd's, and that a listener is not needed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_socket_that_cannot_be_written(name: str) -> None:
 
 
 def fill(name: str) -> int:
-    """Send until nothing more is taken, from several sockets since each has a limit of its own; return how many."""
+    """Send until nothing more is accepted, from several sockets since each has its own limit; return the number."""
     waiting = 0
     with ExitStack() as stack:
         while True:

@@ -1,4 +1,4 @@
-"""A system with no more threads to give, as a container under a limit of its processes: what lives on them waits."""
+"""A system without free threads, as a container with a limit of processes: the parts that need one wait."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-TOO_LARGE_BYTES = 1 << 46  # a stack for which no process has the addresses
+TOO_LARGE_BYTES = 1 << 46  # a stack larger than any process's address space
 
 
 @contextmanager
 def no_threads() -> Iterator[None]:
-    """Let no thread start; those that trio has kept from before are held."""
+    """Refuse new threads; the idle ones that trio keeps are occupied."""
     former, let_go = threading.stack_size(TOO_LARGE_BYTES), threading.Event()
     try:
         while _starts(let_go.wait):

@@ -1,4 +1,4 @@
-"""One process a folder."""
+"""At most one process per folder."""
 
 import subprocess
 import sys

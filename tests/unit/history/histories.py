@@ -23,13 +23,13 @@ STATES = {
 
 
 def a_flip(minute: float, state: State, *, confirmed: int = 0, cause: Fault | None = None) -> Flip:
-    """Make a flip, so many minutes after MOMENT."""
+    """Return a flip, that many minutes after MOMENT."""
     at = MOMENT + minute * MINUTE
     return Flip("Checkout", "default", at, at + timedelta(seconds=confirmed), state, State.PENDING, cause)
 
 
 def flips_of(letters: str) -> list[Flip]:
-    """Make the flips of a history; each of those to down says which minute it is."""
+    """Return the flips of a history; each flip to down names its minute."""
     changes = [(0, letters[0]), *((i, new) for i, (old, new) in enumerate(pairwise(letters), start=1) if old != new)]
     return [
         a_flip(minute, STATES[letter], cause=Fault(Reason.STATUS, f"minute {minute}") if letter == "D" else None)
@@ -38,6 +38,6 @@ def flips_of(letters: str) -> list[Flip]:
 
 
 def timeline_of(letters: str, *, skip: int = 0) -> Timeline:
-    """Make the timeline of a history, without its first minutes."""
+    """Return the timeline of a history, without its first minutes."""
     until = MOMENT + len(letters) * MINUTE
     return Timeline.of(flips_of(letters), since=MOMENT + skip * MINUTE, until=until, alive_at=until)

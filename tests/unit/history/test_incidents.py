@@ -1,4 +1,4 @@
-"""Incidents and flapping, read off histories of a letter a minute."""
+"""Incidents and flapping, derived from histories of a letter a minute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def minute(moment: datetime | None) -> float | None:
 
 
 def spans(letters: str, skip: int = 0) -> list[tuple[float | None, float | None, float, bool]]:
-    """Return of each incident its start, its end, the minutes that it was down, and whether the end is exact."""
+    """Return the start, the end, the minutes down and the exactness of the end of each incident."""
     return [
         (minute(incident.start), minute(incident.end), incident.down_seconds / 60, incident.end_is_exact)
         for incident in incidents(timeline_of(letters, skip=skip))
@@ -106,7 +106,7 @@ def test_more_flips_than_are_bearable_are_one_entry() -> None:
 
 def test_as_many_flips_as_are_bearable_are_incidents() -> None:
     assert len(entries(timeline_of("UDUDUDU"))) == 3  # six flips
-    assert len(entries(timeline_of("UDUDUDUD"))) == 2  # seven, the last of which begins an incident that goes on
+    assert len(entries(timeline_of("UDUDUDUD"))) == 2  # seven, the last of which starts an incident that goes on
 
 
 def test_flips_that_are_an_hour_apart_are_not_flapping() -> None:

@@ -1,4 +1,4 @@
-"""What many checks come to."""
+"""Sums up many checks."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_merged_rollup_is_that_of_all_checks(first: list[Measurement], second:
 
 
 def same(one: Rollup, other: Rollup) -> None:
-    """Compare two rollups; sums of floats hang on the order, a little."""
+    """Compare two rollups; sums of floats depend a little on the order."""
     assert one.sums_ms == pytest.approx(other.sums_ms)
     assert (one.results, one.mins_ms, one.maxs_ms) == (other.results, other.mins_ms, other.maxs_ms)
     assert one.histogram == other.histogram

@@ -43,8 +43,8 @@ def test_histograms_are_added_up_however_they_come(pairs: list[tuple[dict[int, i
 def test_what_is_missing_or_too_much_is_noticed() -> None:
     for results, packed, keys in [
         ({"up": 3}, sent({7: 2}), []),
-        ({"up": 2}, sent({7: 1}), [256]),  # a duration of a phase in the place of one of a whole check
-        ({"up": 10**8}, sent({7: 10**8}), []),  # ran over into the next bucket
+        ({"up": 2}, sent({7: 1}), [256]),  # a duration of a phase instead of a whole check
+        ({"up": 10**8}, sent({7: 10**8}), []),  # overflowed into the next bucket
     ]:
         tally = Tally()
         tally.add(results, NO_TIMES, packed, keys, [1] * len(keys))

@@ -1,4 +1,4 @@
-"""Uptime is time: what a timeline makes of flips, held against a model that looks at every second."""
+"""Uptime is time: timelines from flips, compared with a model that looks at every second."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLIPS = st.lists(
 
 
 def state_at(moment: datetime, flips: list[Flip], alive_at: datetime | None) -> State:
-    """Say by the rules alone what the target was at a moment."""
+    """Return the target's state at a moment, by the rules alone."""
     if alive_at is None or moment >= alive_at:
         return State.UNKNOWN
     before = [flip for flip in flips if flip.at <= moment]
@@ -34,7 +34,7 @@ def state_at(moment: datetime, flips: list[Flip], alive_at: datetime | None) -> 
 def test_every_second_is_in_the_state_that_the_flips_say(flips: list[Flip], length: int, alive: int | None) -> None:
     moments = [MOMENT + number * SECOND for number in range(length)]
     alive_at = None if alive is None else MOMENT + alive * SECOND
-    # Of two at one moment that were confirmed at one moment as well, none is the later one.
+    # Of two at one moment that were also confirmed at one moment, neither is later.
     flips = list({(flip.at, flip.confirmed_at): flip for flip in flips}.values())
     timeline = Timeline.of(flips, since=MOMENT, until=MOMENT + length * SECOND, alive_at=alive_at)
     seen = [interval.state for interval in timeline.intervals for _ in range((interval.end - interval.begin) // SECOND)]

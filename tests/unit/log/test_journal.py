@@ -1,4 +1,4 @@
-"""Whether stderr is the journal of systemd, and what that is told."""
+"""Whether stderr is systemd's journal, and the priorities that it gets."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the daemon says about itself: one line an event, whatever is in it."""
+"""The daemon's log: one line per event, whatever is in it."""
 
 import io
 import json
@@ -22,7 +22,7 @@ HANG_SECONDS = 120
 
 
 class Hostile:
-    """Raises whatever is asked of it."""
+    """Raises from every method."""
 
     def __str__(self) -> str:
         raise RuntimeError("never")

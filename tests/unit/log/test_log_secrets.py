@@ -1,4 +1,4 @@
-"""Whatever is secret, and whatever is hostile: a line is one line, says no secret, and says the rest."""
+"""Whatever is secret or hostile: a line is one line, has no secret, and has everything else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from watcher.text.redaction import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Both ends are marked, so that a part of a secret gives itself away as well.
+# Both ends are marked, so that a part of a secret is found as well.
 pytestmark = pytest.mark.slow
 
 MARK = "Zq7x"
@@ -61,7 +61,7 @@ def told(log_format: str) -> Iterator[list[str]]:
 
 
 def assert_safe(line: str, log_format: str) -> None:
-    """See that it is one line without a secret, and return its object where it has one."""
+    """Assert that it is one line without a secret."""
     assert UNSAFE.search(line) is None
     assert len(line.splitlines()) == 1
     assert MARK not in line
@@ -72,12 +72,12 @@ def assert_safe(line: str, log_format: str) -> None:
 
 
 def encodable(text: str) -> str:
-    """Return a text as JSON has it: what is no character is escaped."""
+    """Return a text as JSON has it: lone surrogates are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def targets_with(secret: str) -> list[Target]:
-    """Put a secret into every place of a target that may hold one."""
+    """Put a secret into every place of a target that may have one."""
     safe = quote(secret, safe="")
     return [
         a_target(address=f"https://someone:{safe}@a.example/", sending=Sending()),
@@ -94,7 +94,7 @@ def targets_with(secret: str) -> list[Target]:
 
 
 def written(secret: str) -> list[str]:
-    """Write a secret as exceptions and libraries do."""
+    """Write a secret in the ways of exceptions and libraries."""
     safe = quote(secret, safe="")
     return [
         secret,
@@ -202,7 +202,7 @@ def test_an_event_of_anything_is_one_line(log_format: str, event: Any, fields: d
 
 @given(event=hostile, value=hostile, number=st.integers(-(2**62), 2**62))
 def test_json_holds_the_very_values(event: str, value: str, number: int) -> None:
-    assume("://" not in event)  # what could be an address is masked
+    assume("://" not in event)  # anything like an address is masked
     assume("://" not in value)
     with told("json") as lines:
         structlog.get_logger().info(event, name=value, number=number, flag=True, nothing=None)

@@ -1,4 +1,4 @@
-"""Which clock is followed, and when it is believed: by tables of leaps, on clocks that the test sets."""
+"""Which clock is followed, and when it is trusted: tables of leaps, on clocks that the test sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def begun(alive_at: object, doubted_until: object = None) -> tuple[ClockTrust, l
         (NOW + 60, None, 0, []),
         (NOW - 500 * DAY, None, DAY, [500 * DAY]),
         (NOW + 500 * DAY, NOW + 501 * DAY, DAY, [-500 * DAY]),
-        (NOW - 60, NOW + HOUR, HOUR, []),  # a restart ends no doubt
+        (NOW - 60, NOW + HOUR, HOUR, []),  # a restart does not end a doubt
         (NOW - 60, NOW + 500 * DAY, DAY, []),
         (None, None, DAY, []),  # a new outbox knows nothing
         ("damaged", "damaged", DAY, []),
@@ -64,10 +64,10 @@ def test_a_leap_against_the_steady_clock_is_in_doubt_for_a_day_and_told_once() -
         ([(2.1, 0.01)], 2.1),
         ([(-HOUR, 0.01)], -HOUR),
         ([(HOUR, 0.01)], HOUR),
-        ([(3.0, 4.0)], None),  # that may be the way there
+        ([(3.0, 4.0)], None),  # it may be about to
         ([(3.0, 4.0), (3.0, 0.01)], 3.0),
-        ([(3.0, 0.01), (3.0, 4.0)], 3.0),  # and what is known better stays so
-        ([(HOUR, 0.01), (1.5, 0.01)], 1.5),  # until it is right, and no more than that
+        ([(3.0, 0.01), (3.0, 4.0)], 3.0),  # and better knowledge stays
+        ([(HOUR, 0.01), (1.5, 0.01)], 1.5),  # until it is right, and no longer
         ([(HOUR, 0.01), (0.9, 0.01)], None),
         ([(0.0, 0.01), (HOUR, 0.01), (0.0, 0.01)], None),
     ],
@@ -80,7 +80,7 @@ def test_a_reference_is_followed_while_the_clock_of_the_machine_is_far_from_it(
     for off, seconds in looks:  # noqa: B007  # the clock of the machine has it
         asked_at, steady = steady, steady + seconds
         clock.refer(asked_at, steady, NOW + asked_at + seconds / 2)
-    steady += DAY  # the reference is not asked any more
+    steady += DAY  # the reference is no longer asked
     assert clock.ahead_seconds == (None if ahead is None else pytest.approx(ahead, abs=0.01))
     assert clock.now() == pytest.approx(NOW + steady + (off if ahead is None else 0.0), abs=0.01)
 

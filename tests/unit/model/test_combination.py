@@ -1,4 +1,4 @@
-"""What several places say of one target, and what that comes to together."""
+"""The views of several places of one target, and their combined state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def at(minute: float) -> datetime:
 
 
 def views(text: str) -> list[PlaceView]:
-    """Make the views of a text such as `d3 u1 !d2`: what a place says, since which minute; `!` has no replica."""
+    """Return the views of a text such as `d3 u1 !d2`: a place's state and since which minute; `!` has no replica."""
     found = []
     for place, word in zip(PLACES, text.split(), strict=False):
         state, minute = LETTERS[word.lstrip("!")[0]], word.lstrip("!")[1:]
@@ -55,7 +55,7 @@ def views(text: str) -> list[PlaceView]:
         ("g3 u1 u2", 1, State.DEGRADED, 3, "degraded at fra only, up at nyc and sgp: slow"),
         ("g3 g1 g2", 1, State.DEGRADED, 3, "degraded at fra, nyc and sgp: slow"),
         ("g3 d4 u2", 2, State.DEGRADED, 4, "down at nyc only, degraded at fra, up at sgp: 503"),
-        # Who cannot tell does not count, and those who are left decide.
+        # Places that cannot tell do not count, and the others decide.
         ("u1 u3 !d2", 2, State.UP, None, "sgp has no replica"),
         ("d3 u4 !u2", 2, State.DEGRADED, 4, "down at fra only, up at nyc: 503; sgp has no replica"),
         ("d3 !u1 !d2", 2, State.DOWN, 3, DOWN_AT_FRA + "only fra can tell, nyc and sgp have no replica"),
@@ -63,7 +63,7 @@ def views(text: str) -> list[PlaceView]:
         ("d3 ?4 ?5", 2, State.DOWN, 3, DOWN_AT_FRA + "only fra can tell, nyc and sgp cannot tell"),
         ("!u1 ?4 !u2", 2, State.UNKNOWN, None, "no place can tell: fra and sgp have no replica, nyc cannot tell"),
         ("?1 ?4 ?2", 2, State.UNKNOWN, 4, "no place can tell: fra, nyc and sgp cannot tell"),
-        # Those at their first checks are waited for with bad news, unless that is certain already.
+        # Bad news waits for places at their first checks, unless it is certain already.
         (". . .", 2, State.PENDING, None, None),
         ("? . !.", 2, State.PENDING, None, None),
         ("!u1 . .", 2, State.UNKNOWN, None, "no place can tell: fra has no replica, nyc and sgp have not told yet"),
@@ -72,7 +72,7 @@ def views(text: str) -> list[PlaceView]:
         ("d3 u4 .", 2, State.DEGRADED, 4, "down at fra only, up at nyc: 503; sgp has not told yet"),
         ("d3 d4 .", 2, State.DOWN, 4, "down at fra and nyc of 3 places: 503; sgp has not told yet"),
         ("d3 . !u1", 1, State.DOWN, 3, DOWN_AT_FRA + "sgp has no replica, nyc has not told yet"),
-        # The operator's word.
+        # The operator's orders.
         ("d3 m7 m5", 2, State.MAINTENANCE, 5, "in maintenance: tidying"),
         ("d3 u1 !m5", 1, State.DOWN, None, DOWN_AT_FRA + "sgp has no replica"),
         ("p3 p7 ?5", 2, State.PAUSED, 7, "paused"),
@@ -92,7 +92,7 @@ def test_of_many_places_a_few_are_named() -> None:
 
 
 def brute_force(newest: list[PlaceView], quorum: int) -> State:
-    """Say the same by trying what those who have not told yet may still say."""
+    """Find the same by trying all views that the missing places may still have."""
     living = [view for view in newest if view.is_alive]
     said = [view.state for view in living]
     if State.MAINTENANCE in said:
@@ -124,7 +124,7 @@ MESSAGES = st.lists(
 def test_only_the_newest_view_of_each_place_counts(
     sent: list[tuple[str, int, str, bool]], quorum: int, data: st.DataObject
 ) -> None:
-    """Messages come late, twice and in any order; what each place said last decides, and the flips are one chain."""
+    """Messages come late, twice and in any order; the last view of each place decides, and the flips are one chain."""
     arriving = data.draw(st.permutations([*sent, *data.draw(st.lists(st.sampled_from(sent)) if sent else st.just([]))]))
     newest = {place: (-1, PlaceView(place, State.UNKNOWN)) for place in PLACES}
     standing, flips = NEVER_CHECKED, list[Flip]()
@@ -154,9 +154,9 @@ def test_only_the_newest_view_of_each_place_counts(
     ("combined", "now", "minute"),
     [
         (Combined(State.DOWN, at(7)), 8, 7),
-        (Combined(State.DOWN), 8, 8),  # no view made it so
-        (Combined(State.DOWN, at(5)), 8, 8),  # what is no newer than what stands did not end it
-        (Combined(State.DOWN, at(60)), 8, 8),  # the clock of that place is ahead
+        (Combined(State.DOWN), 8, 8),  # a view did not cause it
+        (Combined(State.DOWN, at(5)), 8, 8),  # a view that is not newer did not end it
+        (Combined(State.DOWN, at(60)), 8, 8),  # that place's clock is ahead
         (Combined(State.UP, at(7)), 8, 5),
         (Combined(State.PENDING), 8, 5),
     ],

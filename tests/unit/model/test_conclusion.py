@@ -1,4 +1,4 @@
-"""What an outcome means for its target."""
+"""The effect of an outcome on its target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UP = Standing(State.UP, MOMENT - INTERVAL, State.UP)
 
 
 def concluded(*outcomes: Outcome, first: Standing = NEVER_CHECKED) -> list[Conclusion]:
-    """What each of many checks came to."""
+    """Return the conclusions of many checks."""
     standing, last_at, found = first, None, []
     for outcome in outcomes:
         found.append(conclude(TARGET, outcome, standing, last_at))
@@ -84,7 +84,7 @@ def test_a_check_that_comes_far_too_late_leaves_a_gap(wait: timedelta, is_gap: b
     conclusion = conclude(TARGET, an_outcome(at=MOMENT + wait), UP, MOMENT)
     assert conclusion.is_news == is_gap
     assert [(flip.before, flip.state, flip.at) for flip in conclusion.flips] == (
-        # What the last check found held until the next was due.
+        # The result of the last check holds until the next is due.
         [(State.UP, State.UNKNOWN, MOMENT + INTERVAL), (State.UNKNOWN, State.UP, MOMENT + wait)] if is_gap else []
     )
 
@@ -141,13 +141,13 @@ def test_flips_follow_one_another_without_a_break(steps: list[tuple[str, float]]
         last = found[-1].standing
         assert last.state is (flips[-1].state if flips else State.PENDING)
         assert last.since == (flips[-1].at if flips else None)
-    # Whatever is to be known after a restart is news, or was so before.
+    # Whatever a restart must know is new, or was new before.
     for before, after in zip([NEVER_CHECKED, *(one.standing for one in found)], found, strict=False):
         assert after.is_news or (after.standing is before and not after.flips)
 
 
 def test_whoever_is_checked_while_paused_is_so_no_more() -> None:
-    """What was noted of it may have met a full disk: the check brings the end of the pause along."""
+    """Its note may have met a full disk: the check repeats the end of the pause."""
     paused = UP.held(State.PAUSED, MOMENT)
     first, second = concluded(*(an_outcome(at=MOMENT + step * INTERVAL) for step in (1, 2)), first=paused)
     assert [(flip.before, flip.state, flip.at - MOMENT) for flip in first.flips] == [

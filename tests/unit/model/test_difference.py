@@ -1,4 +1,4 @@
-"""What lies between two configurations."""
+"""The difference between two configurations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_what_is_checked_in_the_same_way_has_another_name_where_no_other_is() ->
 
 
 def test_of_what_is_the_same_the_object_stays() -> None:
-    found = difference([A, B], [a_target("b"), a_target("a")])  # the order in the file is nothing that is watched
+    found = difference([A, B], [a_target("b"), a_target("a")])  # the order in the file does not matter
     assert found.is_empty
     assert [one is other for one, other in zip(found.targets, (B, A), strict=True)] == [True, True]
     assert found.unchanged == 2

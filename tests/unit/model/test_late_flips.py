@@ -1,4 +1,4 @@
-"""Flips that come late: where they belong in the chain of their target."""
+"""Late flips: their position in the chain of their target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LETTERS = {word: letter for letter, word in STATES.items()}
 
 
 def links(text: str, seed: int) -> list[Link]:
-    """Make the chain of a text: at each minute a letter, where the state changes, or a dot."""
+    """Return the chain of a text: at each minute a letter, where the state changes, or a dot."""
     found: list[Link] = []
     for minute, letter in enumerate(text):
         before = found[-1].state if found else "pending"
@@ -41,7 +41,7 @@ def spliced(history: Sequence[Link], late: Sequence[Link], until: float) -> list
 
 
 def letters(chain: Sequence[Link], length: int) -> str:
-    """Write a chain as a text again, with what comes in between two minutes at the later one."""
+    """Write a chain as a text again; flips between two minutes are at the later one."""
     text = ["."] * length
     for link in chain:
         text[min(-((MOMENT - link.at) // timedelta(minutes=1)), length - 1)] = LETTERS[link.state]
@@ -52,14 +52,14 @@ def letters(chain: Sequence[Link], length: int) -> str:
     ("history", "late", "until", "expected"),
     [
         ("U.......", "..D.U...", 6, "U.D.U..."),
-        ("U.......", "..D.....", 6, "U.D...U."),  # what was not seen to end ends with the watch
-        ("U.......", "......D.", 6, "U......."),  # by then it was another's
+        ("U.......", "..D.....", 6, "U.D...U."),  # an end that was not seen is the end of the watch
+        ("U.......", "......D.", 6, "U......."),  # by then another replica owned it
         ("U..?.U..", "..D.....", 4, "U.D?.U.."),
         ("U..D....", "..D.....", 4, "U..D...."),  # both have seen it
         ("U.....D.", "..D.....", 4, "U.....D."),
         ("U......D", "..D.....", 4, "U.D.U..D"),
         ("U..?..U.", "....D.U.", 8, "U..?D.U."),
-        ("........", ".UD.....", 6, ".UD....."),  # nobody has said anything else
+        ("........", ".UD.....", 6, ".UD....."),  # no other replica contradicts it
         ("......U.", ".UD.....", 5, ".UD...U."),
         ("U..D....U", "..D..U...", 7, "U..D....U"),
     ],
@@ -72,7 +72,7 @@ TEXTS = st.text("UD?G....", min_size=24, max_size=24)
 
 
 def state_at(chain: Sequence[Link], minute: float) -> str | None:
-    """Say what the chain says at a moment."""
+    """Return the chain's state at a moment."""
     past = [link.state for link in chain if link.at <= MOMENT + timedelta(minutes=minute)]
     return past[-1] if past else None
 

@@ -1,4 +1,4 @@
-"""How many workers it takes at the worst."""
+"""How many workers the worst case needs."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from watcher.model.target import Target
         ([a_target(interval_seconds=10, timeout_seconds=5)], 0.5),
         ([a_target(interval_seconds=10, timeout_seconds=10)] * 20, 20),
         ([a_target(interval_seconds=10, timeout_seconds=2, retries=2, retry_interval_seconds=1)], 0.8),
-        # It never holds more than one: a slot that comes while the check still runs is skipped.
+        # It never needs more than one: a slot that comes during a check is skipped.
         ([a_target(interval_seconds=10, timeout_seconds=10, retries=5)], 1),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a check found out: its id, its fault, its phases."""
+"""The result of a check: its id, its fault, its phases."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import RFC_4122, UUID
@@ -30,7 +30,7 @@ def test_an_id_has_the_layout_of_rfc_9562(target: str, location: str, scheduled_
 
 
 def test_an_id_is_the_same_for_ever() -> None:
-    # Written down once: another one here would store the checks of a day of upgrade twice.
+    # Fixed for ever: another one here would store the checks of the day of an upgrade twice.
     assert check_id("Checkout", "default", MOMENT) == UUID("01a208fe-f331-8d1a-a2de-8457360984e5")
 
 

@@ -1,4 +1,4 @@
-"""What a start makes of when the daemon last ran."""
+"""How a start resumes from when the daemon last ran."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_target_that_was_taken_out_is_paused_since_the_daemon_stopped() -> Non
     found = resumed({"Checkout": standing(State.UP), "Old": standing(State.DOWN)})
     assert found.taken_out == {"Old"}
     assert found.flips[1:] == (Flip("Old", "default", STOPPED, NOW, State.PAUSED, State.DOWN, TAKEN_OUT, number=1),)
-    # As long as the past still has it, nothing comes of it once more.
+    # As long as the past still has it, it is not created again.
     again = resumed({"Old": found.standings["Old"]}, [])
     assert again.flips == ()
     assert again.taken_out == {"Old"}
@@ -181,6 +181,9 @@ def test_another_configuration_of_a_target_that_runs_leaves_it_where_it_stands()
 def test_what_another_configuration_takes_out_is_paused_from_now_on() -> None:
     found = reassign([], ["Old"], {"Old": standing(State.DOWN)}, "default", NOW)
     assert found.flips == (Flip("Old", "default", NOW, NOW, State.PAUSED, State.DOWN, TAKEN_OUT, number=1),)
+    left = reassign([], ["Old"], {"Old": standing(State.DOWN)}, "fra", NOW, elsewhere={"Old"}).flips
+    left += resume([], {"Old": standing(State.DOWN)}, "fra", alive_at=STOPPED, now=NOW, elsewhere={"Old"}).flips
+    assert [flip.cause and flip.cause.detail for flip in left] == 2 * ["no longer watched from fra"]
     assert found.taken_out == {"Old"}
     assert found.news == {"Old"}
 
@@ -202,19 +205,19 @@ SEEN = replace(UP, unconfirmed=(Sighting(State.DOWN, NOW - STEP),), flips=3)
 @pytest.mark.parametrize(
     ("own", "found", "expected", "flips"),
     [
-        # Somebody has looked until just now: it goes on as it stood, with what was not confirmed yet.
+        # A daemon watched until just now: the target continues in its state, with unconfirmed results.
         (None, Taken(SEEN, NOW - STEP), SEEN, ""),
         (DOWN, Taken(SEEN, NOW - STEP), SEEN, ""),
-        # Nobody has for too long.
+        # The gap is too long.
         (None, Taken(DOWN, STOPPED), Standing(State.UNKNOWN, STOPPED, State.DOWN, flips=1), "?"),
         (None, Taken(SEEN, STOPPED), replace(SEEN.interrupted(STOPPED), flips=4), "?"),
-        # Nobody else has since this replica did, or nobody ever.
+        # No other replica watched since this one did, or ever.
         (SEEN, Taken(DOWN), SEEN, ""),
         (SEEN, Taken(), SEEN, ""),
         (None, Taken(), None, ""),
-        # It watched while nobody could be asked, and the owner was gone; the end of that is told.
+        # It watched while the database was unreachable and the owner was gone; the end of that is reported.
         (Standing(State.UP, NOW - STEP, flips=1), Taken(SEEN, STOPPED), Standing(State.UP, NOW - STEP, flips=3), "E"),
-        # The operator's word.
+        # The operator's orders.
         (
             None,
             Taken(standing(State.PAUSED, State.UP), NOW - STEP),

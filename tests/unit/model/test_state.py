@@ -1,4 +1,4 @@
-"""Where a target stands: what single checks say, and what comes of many of them."""
+"""The state of a target: single checks, and the conclusion from many of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from watcher.model.state import (
 )
 
 STEP = timedelta(seconds=10)
-# What one letter of a history stands for; `|` is a gap in which nobody looked.
+# The meaning of each letter of a history; `|` is a gap without checks.
 LETTERS = {"u": State.UP, "g": State.DEGRADED, "d": State.DOWN, "l": State.UNKNOWN}
 WORDS = st.text("ugdl|", max_size=60)
 THRESHOLDS = st.builds(Thresholds, failure=st.integers(1, 5), success=st.integers(1, 5))
@@ -171,7 +171,7 @@ def test_a_maintenance_has_a_shadow_that_stands_when_it_ends(before: str, meanwh
     gone = last.interrupted(at(15))
     assert gone.state is State.MAINTENANCE
     assert gone.released(at(20)).state is State.UNKNOWN
-    if then is not State.UNKNOWN:  # it goes on as it was: one check says so
+    if then is not State.UNKNOWN:  # it continues as before: one check says so
         assert (
             after(gone.released(at(20)), {"up": "u", "down": "d", "degraded": "g"}[then], 30, Thresholds()).state
             is then
@@ -203,9 +203,9 @@ def test_flips_of_one_moment_have_names_of_their_own() -> None:
         replace(flip, number=2),
     ]
     assert len({other.flip_id for other in (flip, *others)}) == 7
-    # Of one that has a number, the exact moment is no part of the name.
+    # If it has a number, the exact moment is not a part of the name.
     assert replace(others[-1], at=MOMENT + timedelta(microseconds=2)).flip_id == others[-1].flip_id
-    # The rest is no part of what happened, and found out again, it could differ.
+    # The rest does not identify the event, and a second finding of it could differ.
     assert replace(flip, confirmed_at=MOMENT + STEP, before=State.UNKNOWN).flip_id == flip.flip_id
     assert replace(flip, at=MOMENT + STEP).flip_id > flip.flip_id
 
@@ -241,7 +241,7 @@ def test_down_takes_failures_in_a_row(letters: str, thresholds: Thresholds) -> N
 
 
 def _was_down(letters: str, thresholds: Thresholds) -> bool:
-    """Whether the last state that was no unknown one was down: after a gap, all is as it was before."""
+    """Whether the last known state was down: after a gap, everything is as it was before."""
     known = [one.state for one in history(letters, thresholds) if one.state is not State.UNKNOWN]
     return bool(known) and known[-1] is State.DOWN
 
@@ -270,7 +270,7 @@ def test_little_is_kept(letters: str, thresholds: Thresholds) -> None:
 
 @given(WORDS, THRESHOLDS)
 def test_no_gap_is_up_or_down(letters: str, thresholds: Thresholds) -> None:
-    """Whatever is confirmed later, from the begin of a gap to the next check the state is unknown, or there is none."""
+    """Whatever is confirmed later, from the start of a gap to the next check the state is unknown, or there is none."""
     standings = history(letters, thresholds)
     changes = {standing.since: standing.state for standing in standings if standing.since is not None}
     for number, letter in enumerate(letters):
@@ -281,10 +281,10 @@ def test_no_gap_is_up_or_down(letters: str, thresholds: Thresholds) -> None:
 
 @dataclass
 class Reference:
-    """The same, told by looking at the whole past each time; without gaps and own faults.
+    """The same, found by reading the whole past each time; without gaps and faults of the monitor.
 
     Attributes:
-        said: all that the checks said.
+        said: everything that the checks said.
     """
 
     thresholds: Thresholds

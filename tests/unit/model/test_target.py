@@ -1,4 +1,4 @@
-"""A target: nothing that shows it shows the secrets of its address."""
+"""A target's texts never show the secrets of its address."""
 
 from watcher.model.target import DEFAULT_INTERVAL_SECONDS, DEFAULT_TIMEOUT_SECONDS, Target
 

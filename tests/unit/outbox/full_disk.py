@@ -1,4 +1,4 @@
-"""The nearest to a full disk for those who have none of their own."""
+"""The nearest to a full disk without a disk of one's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAYLOAD = "x" * 3000
 
 @contextmanager
 def small_files(most_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size: SQLite hears of that as of a full disk."""
+    """Limit the size of this process's files: SQLite sees that as a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:
@@ -28,11 +28,11 @@ def small_files(most_bytes: int) -> Iterator[None]:
 
 
 def fill_up(outbox: Outbox) -> int:
-    """Append until there is no room, and return how many entries that were."""
+    """Append until it is full, and return the number of entries."""
     appended = 0
     while True:
         try:
-            # Few at once: SQLite takes over what lies beside the file at a thousand pages, just before that is full.
+            # Few at once: SQLite checkpoints the WAL at a thousand pages, just before that is full.
             outbox.append([("failure", f"{appended + number} {PAYLOAD}") for number in range(5)], now=1.0, minute=0)
         except OutboxUnavailableError:
             return appended
@@ -40,5 +40,5 @@ def fill_up(outbox: Outbox) -> int:
 
 
 def numbers(outbox: Outbox) -> list[int]:
-    """Return the numbers of the entries that wait."""
+    """Return the numbers of the waiting entries."""
     return [int(entry.payload.split()[0]) for entry in outbox.peek(10**6, 10**12)]

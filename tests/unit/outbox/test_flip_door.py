@@ -1,4 +1,4 @@
-"""The one door of flips: nobody else writes them, and what comes together is recorded together."""
+"""The only writer of flips: no other code writes them, and flips that arrive together are recorded together."""
 
 from __future__ import annotations
 

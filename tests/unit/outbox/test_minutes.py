@@ -1,4 +1,4 @@
-"""The minutes of the rollups: nothing of what was measured is lost or counted twice."""
+"""The minutes of the rollups: no measurement is lost or counted twice."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def measure(outbox: Outbox, now: float, *outcomes: Outcome) -> None:
-    """Keep what checks came to, as the outbox writer does."""
+    """Keep conclusions, as the outbox writer does."""
     measurements = json.dumps([measurement_of(outcome) for outcome in outcomes])
     outbox.append([], now=now, minute=open_minute(outbox, now), measurements=measurements)
 
 
 def close(outbox: Outbox, now: float) -> None:
-    """Close what is over, as the outbox writer does now and then."""
+    """Close past minutes, as the outbox writer does now and then."""
     close_minutes(outbox, now, before_minute=int(now // MINUTE_SECONDS))
 
 
@@ -55,12 +55,12 @@ def rollups(outbox: Outbox) -> list[dict[str, Any]]:
 
 
 def keys(outbox: Outbox) -> list[tuple[object, ...]]:
-    """What PostgreSQL tells rollups apart by."""
+    """Return the columns by which PostgreSQL distinguishes rollups."""
     return [(row["target"], row["location"], row["began_at"], row["part"]) for row in rollups(outbox)]
 
 
 def checks(outbox: Outbox) -> Counter[str]:
-    """How many checks of each target there are in rollups and in the journal."""
+    """Return how many checks of each target are in rollups and in the journal."""
     counted = Counter[str]()
     for row in rollups(outbox):
         counted[row["target"]] += sum(row["results"].values())
@@ -115,7 +115,7 @@ def test_many_targets_become_several_entries(outbox: Outbox) -> None:
 
 def test_what_a_crash_cut_off_is_rolled_up_at_the_next_start(path: Path, outbox: Outbox) -> None:
     measure(outbox, NOW, an_outcome("a"), an_outcome("b"))
-    with closing(Outbox(path)) as another:  # the first is not closed: nothing is in memory
+    with closing(Outbox(path)) as another:  # the first is not closed: memory is empty
         measure(another, NOW + 30, an_outcome("a"))
         close(another, NOW + 60)
         assert checks(another) == {"a": 2, "b": 1}
@@ -161,7 +161,7 @@ def test_measurements_that_cannot_be_read_hold_up_no_others(path: Path, outbox: 
     assert checks(outbox) == {"a": 1}
 
 
-# Where the clock goes, in seconds, and what happens then.
+# The steps of the clock, in seconds, and what happens then.
 STEPS = st.tuples(
     st.sampled_from([0.0, 5.0, 30.0, 61.0, 600.0, -5.0, -61.0, -300.0, -4000.0]),
     st.sampled_from(["measure", "measure", "close", "crash", "drain"]),

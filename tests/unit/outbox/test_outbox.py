@@ -1,4 +1,4 @@
-"""The outbox: what was appended is there until it is taken off, whatever becomes of the process and the disk."""
+"""The outbox: an appended entry stays until it is deleted, whatever happens to the process and the disk."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def payloads(outbox: Outbox) -> list[str]:
 
 
 def sums(outbox: Outbox) -> tuple[int, int]:
-    """What the outbox says of itself, after seeing to it that that is true."""
+    """Return the outbox's counts, after asserting that they are true."""
     entries = outbox.peek(**EVERYTHING)
     assert outbox.rows == len(entries)
     assert outbox.payload_bytes == sum(len(entry.payload.encode()) for entry in entries)
@@ -210,7 +210,7 @@ def test_room_is_given_back_to_the_disk(path: Path, outbox: Outbox) -> None:
     outbox.remove(outbox.peek(**EVERYTHING))
     for _ in range(5):
         outbox.tidy()
-    outbox.close()  # takes over what is beside the file
+    outbox.close()  # checkpoints the WAL
     assert path.stat().st_size < 20 * PAGE_BYTES
 
 
@@ -223,7 +223,7 @@ def test_room_is_held_in_reserve(path: Path, outbox: Outbox) -> None:
     assert reserve.exists()
 
 
-# One step of a random life: what to do, and how much of it.
+# One step of a random life: an action and its size.
 STEPS = st.tuples(
     st.sampled_from(["append", "remove", "some", "aside", "bound", "age", "roll", "reopen"]), st.integers(0, 9)
 )
@@ -246,7 +246,7 @@ def test_a_random_life_is_that_of_a_list(
         elif what == "remove":
             outbox.remove(entries[:count])
             del model[:count]
-        elif what == "some":  # of which some are gone
+        elif what == "some":  # some of which are gone
             outbox.remove([*entries[count : count + 2], Entry(1, "failure", 0.0, "gone before")])
             del model[count : count + 2]
         elif what == "aside" and entries:
@@ -273,7 +273,7 @@ def test_a_random_life_is_that_of_a_list(
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """The names of the files that were moved aside, without what lay beside them."""
+    """Return the names of the files that were moved aside, without those beside them."""
     names = sorted(path.name for path in folder.iterdir() if ".damaged-" in path.name)
     return [name for name in names if not name.endswith(("-wal", "-shm"))]
 
@@ -320,7 +320,7 @@ def test_a_file_that_was_cut_off_is_moved_aside_unless_it_is_empty(path: Path, s
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_flipped_in_a_file_the_next_start_works(path: Path, seed: int) -> None:
-    """Where the damage is inside of a text, SQLite cannot know; then all that can be read comes out."""
+    """SQLite cannot notice damage inside a text; then all readable entries come out."""
     with closing(Outbox(path)) as outbox:
         fill(outbox, *(f"{number} " + "x" * 3000 for number in range(50)))
         outbox.append([], now=1.0, minute=MINUTE, measurements="[]", standings=[("default", "Checkout", "[]")])
@@ -385,14 +385,14 @@ def test_text_that_is_none_any_more_comes_out_as_it_can(path: Path, outbox: Outb
 
 
 def spoil(path: Path) -> None:
-    """Write garbage over all but the first page, below the feet of whoever has the file open."""
+    """Overwrite all but the first page with garbage, while another process has the file open."""
     with path.open("r+b") as file:
         file.seek(PAGE_BYTES)
         file.write(random.Random(1).randbytes(path.stat().st_size - PAGE_BYTES))
 
 
 def a_large_file(path: Path) -> None:
-    """Make one that does not fit into SQLite's cache."""
+    """Return an outbox that does not fit into SQLite's cache."""
     with closing(Outbox(path)) as outbox:
         fill(outbox, *(f"{number} " + "x" * 30_000 for number in range(200)))
 
@@ -450,7 +450,7 @@ def test_a_file_that_cannot_grow_loses_nothing_and_recovers(outbox: Outbox, path
         assert not reserve.exists(), "the reserve was to be freed"
         assert numbers(outbox) == list(range(appended)), "all or nothing"
         assert outbox.rows == appended
-        for _ in range(100):  # what is left of the disk is for taking off
+        for _ in range(100):  # the rest of the disk is for deletions
             with pytest.raises(OutboxUnavailableError):
                 fill(outbox, "one more")
     while entries := outbox.peek(100, 10**12):
@@ -463,4 +463,4 @@ def test_a_file_that_cannot_grow_loses_nothing_and_recovers(outbox: Outbox, path
 
 def test_a_folder_in_which_no_file_can_be_made_is_unavailable() -> None:
     with pytest.raises(OutboxUnavailableError, match="unable to open database file"):
-        Outbox(Path("/proc/self/outbox.sqlite"))  # where not even root makes files
+        Outbox(Path("/proc/self/outbox.sqlite"))  # where not even root can create files

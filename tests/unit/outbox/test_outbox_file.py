@@ -1,4 +1,4 @@
-"""The file of the outbox under the hands of others: what is deleted or replaced while it is in use is there again."""
+"""The file of the outbox when others touch it: a file that is deleted or replaced while in use is restored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def delete(path: Path, suffixes: tuple[str, ...] = ALL) -> None:
 
 
 def an_outbox_put_in_place(path: Path) -> None:
-    """Do what somebody does who puts a backup back while the daemon runs."""
+    """Act as somebody who restores a backup while the daemon runs."""
     other = path.with_name("other.sqlite")
     with closing(Outbox(other)) as outbox:
         fill(outbox, "of another")

@@ -1,4 +1,4 @@
-"""The start: what the outbox knows becomes where each target stands, and what has changed is noted in it."""
+"""The start: the outbox's knowledge becomes each target's state, and changes are recorded in it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def flips(outbox: Outbox) -> list[tuple[object, ...]]:
-    """The target, the time and the state of each flip."""
+    """Return the target, the time and the state of each flip."""
     rows = [json.loads(entry.payload) for entry in outbox.peek(100, 10**6)]
     return [(row["target"], datetime.fromisoformat(row["at"]), row["state"]) for row in rows]
 

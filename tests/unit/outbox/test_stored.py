@@ -1,4 +1,4 @@
-"""What is stored: it waits no more, is kept for a while, and waits again where the database has lost it."""
+"""Stored entries: they no longer wait, are kept for a while, and wait again if the database lost them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def outbox(path: Path, steady: Steady) -> Iterator[Outbox]:
 
 
 def waiting(outbox: Outbox) -> list[Entry]:
-    """What waits, after seeing to it that the outbox counts it rightly."""
+    """Return what waits, after asserting that the outbox's count is right."""
     entries = outbox.peek(10**6, 10**9)
     assert (outbox.rows, outbox.payload_bytes) == (len(entries), sum(entry.size_bytes for entry in entries))
     return entries

@@ -1,4 +1,4 @@
-"""What checks came to on its way to the disk: many at once, in order, told when it is safe, and never lost."""
+"""Conclusions on their way to the disk: batched, in order, reported when they are safe, and never lost."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.outbox.writer import (
     COMPLAINT_SECONDS,
+    GATHER_SECONDS,
     MAX_AT_ONCE,
     MAX_WAITING,
     RETRY_SECONDS,
@@ -45,7 +46,7 @@ BOUNDS = Bounds(10**9, 7 * 86400)
 
 
 class Told:
-    """Notes of which failures the outbox writer told, and whether they are on disk; `kept` counts what is new there."""
+    """Records which failures the writer reported, and whether they are on disk; `kept` counts the new entries."""
 
     def __init__(self) -> None:
         self.stored: list[str] = []
@@ -125,6 +126,27 @@ async def test_what_comes_together_is_written_together(writer: OutboxWriter, out
     await writer.run()
     assert [len(json.loads(payload)) for _, _, payload in outbox.journal(ALL_MINUTES)] == [MAX_AT_ONCE, 5]
     assert told.kept == 2
+
+
+async def test_successes_gather_and_news_does_not_wait(
+    writer: OutboxWriter, outbox: Outbox, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    nursery.start_soon(writer.run)
+    found: list[Sequence[str]] = []
+    for conclusion, seconds in [
+        (Conclusion(an_outcome("a")), 0.01),
+        (Conclusion(an_outcome("b")), GATHER_SECONDS / 2),
+        (Conclusion(an_outcome("c")), GATHER_SECONDS / 2),
+        (Conclusion(an_outcome("d")), 0.01),
+        (failed("e"), 0.01),
+        (Conclusion(an_outcome("f"), is_news=True), 0.01),
+    ]:
+        writer.put(conclusion)
+        await trio.sleep(seconds)
+        found.append(measured_in(outbox))
+    writer.close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert found == [["a"], ["a"], list("abc"), list("abc"), list("abcde"), list("abcdef")]
 
 
 async def test_of_a_success_its_measurement_is_kept_and_nobody_is_woken(
@@ -222,7 +244,7 @@ async def test_a_disk_that_fails_costs_nothing_but_time(
         await trio.sleep(2 * RETRY_SECONDS)
         assert told.stored == failures_in(disk.outbox) == ["before", "meanwhile"]
         await trio.sleep(60)
-    # One line for each change of state, whatever the number of tries.
+    # One line per state change, whatever the number of tries.
     assert [entry["event"] for entry in logs] == [FAILING, AGAIN]
     assert logs[0]["error"] is FULL
     nursery.cancel_scope.cancel()
@@ -326,7 +348,7 @@ async def test_the_bounds_are_kept_and_complained_of_once_a_minute(
     assert left[-1] == f"site {2 * int(COMPLAINT_SECONDS) - 1}"
     complaints = [entry["dropped"] for entry in logs if entry["event"].startswith("outbox over its limits")]
     assert len(complaints) in (2, 3)
-    assert sum(complaints) <= 2 * COMPLAINT_SECONDS - len(left) <= writer.lost  # rollups go as well
+    assert sum(complaints) <= 2 * COMPLAINT_SECONDS - len(left) <= writer.lost  # rollups are dropped as well
     nursery.cancel_scope.cancel()
 
 
@@ -339,7 +361,7 @@ async def test_what_is_too_old_goes(
         writer.put(failed("a"))
         await trio.sleep(9)
         assert failures_in(disk.outbox) == ["a"]
-        await trio.sleep(3)
+        await trio.sleep(3 + TICK_SECONDS / 2)
         assert failures_in(disk.outbox) == []
     nursery.cancel_scope.cancel()
 
@@ -347,7 +369,7 @@ async def test_what_is_too_old_goes(
 async def test_nothing_goes_for_its_age_when_the_clock_leaps(
     disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """The database is away, and the clock is 8 days ahead for 5 s."""
+    """The database is down, and the clock is 8 days ahead for 5 s."""
     ahead, later, leaps = 0.0, 0.0, list[float]()
 
     def steady() -> float:
@@ -441,7 +463,7 @@ async def test_a_cancellation_in_the_midst_of_the_real_thread_loses_nothing(
             nursery.start_soon(writer.run)
             nursery.start_soon(put_all)
     writer.give_up()
-    on_disk = await disk.run(failures_in)  # after what was left behind in the thread
+    on_disk = await disk.run(failures_in)  # after the call that was abandoned in the thread
     assert len(set(on_disk)) == len(on_disk)
     assert set(told.stored) <= set(on_disk)
     put = names[: len(told.stored) + len(told.given_up)]

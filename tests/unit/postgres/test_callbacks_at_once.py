@@ -1,10 +1,11 @@
-"""Callbacks of asyncio that wait run in one turn of trio's, whatever else runs."""
+"""Waiting asyncio callbacks run in one turn of trio's loop, whatever else runs."""
 
 from __future__ import annotations
 
 import asyncio
 
 import trio
+import trio.testing
 import trio_asyncio
 
 from watcher.postgres.bridge import open_bridge
@@ -36,3 +37,21 @@ async def test_what_asyncio_has_to_do_takes_few_turns_and_leaves_some_to_others(
     assert len(ran_in) == 3 * CALLBACKS_A_TURN
     assert 2 <= len(set(ran_in)) <= 5
     assert turns.count < 30
+
+
+async def test_nothing_wakes_for_a_timer_that_was_cancelled(autojump_clock: trio.testing.MockClock) -> None:
+    turns, ran_at = Turns(), list[float]()
+
+    async def schedule() -> None:
+        loop = asyncio.get_running_loop()
+        for seconds in range(1, 101):
+            timer = loop.call_later(seconds, lambda: ran_at.append(trio.current_time()))
+            if seconds != 50:
+                timer.cancel()
+
+    async with open_bridge():
+        await trio_asyncio.aio_as_trio(schedule)()
+        trio.lowlevel.add_instrument(turns)
+        await trio.sleep(1000)
+    assert ran_at == [50.0]
+    assert turns.count < 20

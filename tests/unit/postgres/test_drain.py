@@ -1,4 +1,4 @@
-"""From the outbox to a store in memory, on a mock clock: all of it, in order, whatever happens on the way."""
+"""From the outbox to a store in memory, on a mock clock: everything, in order, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ALIVE_AT = 1_795_447_255.0
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     with closing(Outbox(tmp_path / "outbox.sqlite")) as outbox:
-        outbox.append([], now=ALIVE_AT, minute=0)  # as every start does
+        outbox.append([], now=ALIVE_AT, minute=0)  # as at every start
         yield Disk(outbox)
 
 
@@ -126,7 +126,7 @@ async def test_an_outage_costs_nothing_but_time(
         await trio.sleep(MAX_BACKOFF_SECONDS)
         assert (was_up, drain.is_up) == (False, True)
     assert list(store.rows.values()) == ["before", "meanwhile"]
-    # One line for each change of state, whatever the number of tries.
+    # One line per state change, whatever the number of tries.
     assert [entry["event"] for entry in logs] == [CONNECTED, UNAVAILABLE, CONNECTED]
     assert logs[1]["error"] is AWAY
     nursery.cancel_scope.cancel()
@@ -194,7 +194,7 @@ async def test_the_tables_are_made_and_the_targets_told_after_each_outage(
 async def test_where_the_end_of_another_outbox_finds_no_room_what_waits_is_stored_first(
     disk: Disk, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Else a disk that is full of what waits would stay full."""
+    """Otherwise a disk full of waiting entries would stay full."""
 
     class AfterAnother(Store):
         has_room = False
@@ -284,7 +284,7 @@ async def test_what_a_database_has_lost_that_goes_back_in_time_is_stored_again(
         first, *lost = store.rows
         for entry_id in lost:
             del store.rows[entry_id]
-        store.stored_until = first  # as the server says that is reached from now on, without a connection that fails
+        store.stored_until = first  # the server reports it from now on, without a failed connection
         await trio.sleep(2 * PING_SECONDS)
         assert list(store.rows.values()) == ["a", "b", "c"]
         await trio.sleep(2 * PING_SECONDS)
@@ -345,7 +345,7 @@ async def test_one_entry_that_is_refused_holds_up_no_other(
 
 
 class Failing(Store):
-    """A store whose statement fails of some payloads, for a reason that nobody foresaw."""
+    """A store whose statement fails for some payloads, for an unforeseen reason."""
 
     async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         if any(entry.payload in self.refused for entry in entries):
@@ -398,7 +398,7 @@ async def test_a_database_that_is_too_slow_gets_smaller_batches(
         await trio.sleep(120)
     assert len(store.rows) == 3000
     assert max(store.batches) <= 300
-    # Found out once, and not again with each batch.
+    # Noticed once, and not again with each batch.
     assert [entry["event"] for entry in logs] == [UNAVAILABLE, CONNECTED]
     nursery.cancel_scope.cancel()
 
@@ -511,7 +511,7 @@ async def test_what_came_just_before_it_was_closed_is_stored(
 ) -> None:
     class Closing(Store):
         async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
-            """Be called when the drain has seen that nothing waits."""
+            """Called when the drain has found nothing waiting."""
             if not self.alive_at:
                 fill(disk, "last")
                 closed.close()
@@ -526,7 +526,7 @@ async def test_what_came_just_before_it_was_closed_is_stored(
 
 
 class Cut:
-    """Cancels a scope at the call with a certain number, before or after what is called has done its work."""
+    """Cancels a scope at a call with a given number, before or after the call has done its work."""
 
     def __init__(self, number: int) -> None:
         self.scope = trio.CancelScope()
@@ -540,7 +540,7 @@ class Cut:
 
 
 class CutStore(Store):
-    """A store that is cut off before and after each of its works."""
+    """A store that is cancelled before and after each of its operations."""
 
     def __init__(self, cut: Cut) -> None:
         super().__init__()

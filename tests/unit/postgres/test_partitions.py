@@ -1,4 +1,4 @@
-"""Which partitions there must be, and which have had their time."""
+"""Which partitions must exist, and which are expired."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

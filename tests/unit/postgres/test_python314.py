@@ -1,4 +1,4 @@
-"""trio-asyncio on every Python: what it needs is there, and asyncio is left as it was for everybody else."""
+"""trio-asyncio on every Python: its requirements are met, and asyncio is unchanged for other code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ assert (asyncio.Handle._run, asyncio.TimerHandle._run) == run
 
 
 async def _use_of_asyncio() -> asyncio.AbstractEventLoop:
-    """Go through tasks, timers, timeouts and threads, as an asyncio-flavoured function."""
+    """Use tasks, timers, timeouts and threads, as an asyncio-flavoured function."""
     loop = asyncio.get_running_loop()
     slept, in_a_thread = await asyncio.gather(asyncio.sleep(0, "slept"), asyncio.to_thread(str, 7))
     assert (slept, in_a_thread) == ("slept", "7")
@@ -81,5 +81,5 @@ async def test_each_of_two_bridges_is_the_running_loop_of_its_own_callbacks_only
 
 
 def _running_or(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
-    """Tell which loop the state of the thread names; before 3.14 it is never asked, and names none."""
+    """Return the loop that the thread's state names; before 3.14 it is never asked, and names none."""
     return _get_running_loop() or loop

@@ -1,4 +1,4 @@
-"""Of which rollups a window is put together."""
+"""Which rollups cover a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables as the drain sees them, with a database of which nothing is there but its answers."""
+"""The tables as the drain sees them, with a database that only has prepared answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Answers:
-    """A database that notes how long it was given, and fails while it is told to."""
+    """A database that records its time limits, and fails on demand."""
 
     def __init__(self) -> None:
         self.error: StorageError | None = None

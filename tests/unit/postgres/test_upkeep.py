@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 23, 15, 20, tzinfo=UTC)
 
 
 class Failing:
-    """A database that fails, and counts how often it was asked."""
+    """A database that fails, and counts its queries."""
 
     def __init__(self, error: StorageError) -> None:
         self.error = error

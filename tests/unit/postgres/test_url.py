@@ -12,7 +12,7 @@ from watcher.config.env.settings import Settings, load_settings
 from watcher.postgres.servers import Servers, place_of, servers_of
 from watcher.postgres.url import external_url
 
-# asyncpg's own reading of a URL, which has no public name.
+# asyncpg's own parser of URLs, which has no public name.
 connect_utils: Any = importlib.import_module("asyncpg.connect_utils")
 
 

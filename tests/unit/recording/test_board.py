@@ -1,4 +1,4 @@
-"""The newest of each target: what is told of it, and what that costs."""
+"""The latest result of each target: its content, and its cost."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_long_detail_is_cut_between_two_letters(letter: str) -> None:
 
 
 def fresh(number: int, name: str) -> Outcome:
-    """Make an outcome that shares with its target the name alone, and has all that takes room."""
+    """Return an outcome that shares only the name with its target, and has everything that takes memory."""
     moment = MOMENT + timedelta(seconds=number)
     return Outcome(
         target=name,
@@ -130,7 +130,9 @@ def fresh(number: int, name: str) -> Outcome:
 @pytest.mark.slow
 def test_a_target_takes_less_than_half_a_kilobyte_and_less_than_that_for_its_results() -> None:
     names = [f"target {number}" for number in range(TARGETS)]
-    standings = {name: Standing(State.DOWN, MOMENT, State.DOWN) for name in names}  # each is that of the target's loop
+    standings = {
+        name: Standing(State.DOWN, MOMENT, State.DOWN) for name in names
+    }  # each is the one of the target's loop
     gc.collect()
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Changes of state on stderr: a line each, and numbers where they are too many."""
+"""State changes on stderr: one line each, and numbers where they are too many."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = [*map(str, range(MANY - 1)), "last"]
 
 
 class Teller:
-    """Changes on a clock that stands still, and what was said of them."""
+    """Changes on a clock that stands still, and the lines about them."""
 
     def __init__(self, *targets: str) -> None:
         self.now = 1000.0
@@ -44,7 +44,7 @@ def _without_none(_logger: object, _level: str, event: MutableMapping[str, Any])
 
 
 def checked(state: State, target: str = "a", *, is_flip: bool = True, by_check: bool = True) -> Conclusion:
-    """Make what a check came to after which a target stands so."""
+    """Return the conclusion of a check that leaves a target in this state."""
     outcome = a_failure(target) if state is State.DOWN else an_outcome(target)
     flip = Flip(target, "default", MOMENT, MOMENT, state, State.PENDING, None, outcome.check_id if by_check else None)
     return Conclusion(outcome, Standing(state, MOMENT, state), is_news=True, flips=(flip,) if is_flip else ())

@@ -1,4 +1,4 @@
-"""What the operator is told of late checks."""
+"""The reports of late checks to the operator."""
 
 import trio
 import trio.testing

@@ -20,18 +20,23 @@ from watcher.recording.line_writer import MAX_WAITING_LINES, FileSink, LineWrite
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_lines_come_in_their_order(nursery: trio.Nursery) -> None:
+async def test_lines_come_in_their_order_and_gather_after_the_first(nursery: trio.Nursery) -> None:
     sink = Lines()
-    writer = LineWriter(sink, report=str)
+    writer = LineWriter(sink, report=str, gather_seconds=3600)
     nursery.start_soon(writer.run)
-    for number in range(1000):
+    writer.put("line 0")
+    while not sink.lines:
+        await trio.lowlevel.checkpoint()
+    for number in range(1, 1000):
         writer.put(f"line {number}")
+        await trio.lowlevel.checkpoint()
     await writer.finish()
     assert sink.lines == [f"line {number}" for number in range(1000)]
+    assert sink.tries == 2
 
 
 class Report:
-    """What the writer told, and the moment it tells the next thing."""
+    """What the writer reported, and the moment of its next report."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -204,7 +209,7 @@ def test_why_a_device_takes_nothing_is_told() -> None:
         sink.write("a line\n")
 
 
-# A program of its own, since stdout is one for the whole process; a container reads it by a pipe, systemd by a socket.
+# Its own program, since a process has one stdout; a container reads it by a pipe, systemd by a socket.
 TO_STDOUT = """
 import sys
 from pathlib import Path

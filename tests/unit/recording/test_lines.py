@@ -1,4 +1,4 @@
-"""The lines that users, scripts and dashboards know."""
+"""The lines that users, scripts and dashboards rely on."""
 
 import json
 

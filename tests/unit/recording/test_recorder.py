@@ -1,4 +1,4 @@
-"""What checks came to, to where it is kept."""
+"""Passes conclusions to where they are stored."""
 
 import trio
 import trio.testing

@@ -1,6 +1,10 @@
 """What of channels is a secret, and what is left to read."""
 
+from urllib.parse import quote
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from watcher.model.alerts.channel import (
     AlertmanagerReceiver,
@@ -12,7 +16,7 @@ from watcher.model.alerts.channel import (
 )
 from watcher.model.alerts.options import AlertingOptions, Connectivity, Heartbeat
 from watcher.secrets.in_logs import Redactor
-from watcher.secrets.of_channels import secrets_of_alerting
+from watcher.secrets.of_channels import WORDS_OF_PATHS, masked_answer, secrets_of_alerting
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,22 @@ from watcher.secrets.of_channels import secrets_of_alerting
             "h.example said pw12, 1a2b3c4d5, whsec_x1 and tok3n",
             "h.example said ***, ***, *** and ***",
         ),
+        (
+            AppriseReceiver("mailtos://jo:hunter2!@mail.example/s3cr3t12/send?key=k3y-of-query"),
+            "cannot deliver to mail.example: jo with hunter2%21 or hunter2! to /s3cr3t12/send for k3y-of-query",
+            "cannot deliver to mail.example: jo with *** or *** to /***/send for ***",
+        ),
+        (
+            AppriseReceiver("mailtos://jo:hunter2%21@mail.example?pass=hunter3%21"),
+            "mail.example: hunter2! hunter3! hunter3%21",
+            "mail.example: *** *** ***",
+        ),
+        (AppriseReceiver("slack://T1JJ3T3L2/A1BRTD4JD"), "slack: T1JJ3T3L2 is not A1BRTD4JD", "slack: *** is not ***"),
+        (
+            WebhookReceiver("https://hooks.example/s3cr3t12/send?k3y-of-query", None, (("X-Key", "hunter2!"),)),
+            "hooks.example: no k3y-of-query in s3cr3t12, hunter2!",
+            "hooks.example: no *** in ***, ***",
+        ),
         (ExecReceiver(("/bin/page", "--token=x1y2z3x1", "--urgent")), "page: --urgent x1y2z3x1", "page: --urgent ***"),
         (
             AlertmanagerReceiver("http://u:pw12@am.example:9093/am"),
@@ -55,9 +75,19 @@ from watcher.secrets.of_channels import secrets_of_alerting
     ],
 )
 def test_tokens_are_masked_and_words_are_not(receiver: Receiver, said: str, left: str) -> None:
-    redactor = Redactor()
-    redactor.add(secrets_of_alerting(AlertingOptions((Channel("ops", receiver),))))
-    assert redactor.masked(said) == left
+    """In the log and in answers alike; the host stays, or nobody could tell where it failed."""
+    channel, redactor = Channel("ops", receiver), Redactor()
+    redactor.add(secrets_of_alerting(AlertingOptions((channel,))))
+    assert (redactor.masked(said), masked_answer(said, channel)) == (left, left)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=4, max_size=24))
+def test_no_secret_is_left_however_it_is_made(secret: str) -> None:
+    """Receivers quote an address, or what stands in it, as it is written and as it is meant."""
+    written = quote(secret, safe="")
+    for url in (f"json://jo:{written}@hook.example/", f"json://h.example/{written}", f"json://h.example?k={written}"):
+        masked = masked_answer(f"I refuse {url}: {secret} or {written}", Channel("ops", AppriseReceiver(url)), 2000)
+        assert secret in WORDS_OF_PATHS or (secret not in masked and written not in masked), masked
 
 
 def test_the_log_shows_none_of_all_that_is_configured() -> None:

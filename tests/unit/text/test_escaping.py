@@ -1,4 +1,4 @@
-"""Text that came from elsewhere: one line, printable, bounded, whatever it was."""
+"""Foreign text becomes one printable, bounded line."""
 
 import re
 
@@ -12,7 +12,7 @@ BIDI_MARKS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 CONTROLS = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
 HOSTILE = CONTROLS + BIDI_MARKS + "\u2028\u2029\ufeff\ud800\udcff\udfff"
 
-# With lone surrogates, which the strategy of texts leaves out by default.
+# With lone surrogates, which the strategy of texts excludes by default.
 any_text = st.text(st.one_of(st.characters(), st.sampled_from(HOSTILE)))
 
 
@@ -79,7 +79,7 @@ def test_a_safe_line_stays_as_it_is(text: str, limit_chars: int) -> None:
 
 
 def fields_of(line: str) -> dict[str, str]:
-    """Read fields back, as a log collector would."""
+    """Parse fields, as a log collector would."""
     fields = {}
     field = re.compile(r'([a-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^" ]+))(?: |$)')
     position = 0

@@ -1,4 +1,4 @@
-"""Who may see what, and who may write: each rule as a table, and the door as a whole without a socket."""
+"""Who may see and who may write: each rule as a table, and the whole access check without a socket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def basic(pair: str) -> str:
 
 
 async def told(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with what the door has found out."""
+    """Answer with the result of the access check."""
     found = {"sees_all": scope["state"]["sees_all"], "root": scope["root_path"], "path": scope["path"]}
     host = Headers(scope=scope).get("host")
     await JSONResponse(found | {"origin": f"{scope['scheme']}://{host}"})(scope, receive, send)
@@ -42,7 +42,7 @@ async def told(scope: Scope, receive: Receive, send: Send) -> None:
 async def ask(
     gate: Gate, path: str = "/", method: str = "GET", address: str | None = "127.0.0.1", **headers: str
 ) -> tuple[int, dict[str, str], Any]:
-    """Ask at the door, and give status, headers and what was told."""
+    """Send a request through the access check, and return status, headers and what was found."""
     fields = {"host": "localhost:8080", **{name.replace("_", "-"): value for name, value in headers.items()}}
     scope = {
         "type": "http",
@@ -219,7 +219,7 @@ async def test_wrong_credentials_wait_and_those_of_one_address_are_few(
         await trio.testing.wait_all_tasks_blocked()
         assert (await ask(gate, address="192.0.2.1", authorization=BEARER))[
             0
-        ] == 429  # also what is right tells nothing
+        ] == 429  # a right one reveals nothing either
         assert (await ask(gate, address="192.0.2.2", authorization=BEARER))[0] == 200
         assert statuses == [429] * (20 - MAX_FAILURES_IN_WAIT)
     assert trio.current_time() - begun == pytest.approx(FAILURE_SECONDS)

@@ -46,7 +46,7 @@ UP, DOWN = (Standing(state, MOMENT, state) for state in (State.UP, State.DOWN))
 
 
 def a_present(*names: str) -> Present:
-    """Make the present of a daemon that has checked nothing yet."""
+    """Return the state of a daemon that has not checked anything yet."""
     targets = {name: a_target(name, group="shop", address=SECRET, shown_address=SECRET) for name in names}
     present = Present(targets=targets, clock=lambda: MOMENT.timestamp())
     present.board.place(dict.fromkeys(names, UP))
@@ -57,7 +57,7 @@ def a_present(*names: str) -> Present:
 async def a_client(
     present: Present, *, public: bool = False, database: object = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Ask the API, as the gate would let one in."""
+    """Send a request to the API, as the gate would."""
 
     class SeesAll:
         def __init__(self, app: Any) -> None:
@@ -169,7 +169,7 @@ async def test_who_has_an_answer_is_told_that_it_holds_until_it_does_not() -> No
 
 
 class Frozen:
-    """A database that takes connections and never says anything."""
+    """A database that accepts connections and never answers."""
 
     async def ping(self) -> None:
         await trio.sleep_forever()

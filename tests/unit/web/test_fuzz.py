@@ -1,4 +1,4 @@
-"""Whatever stands in a request, no fault answers it, and no word of a site or of a viewer is more than text."""
+"""Any request gets an answer other than a fault, and words of sites and viewers are never more than text."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from watcher.web.sites import Sites
 if TYPE_CHECKING:
     from watcher.web.present import Present
 
-# Where one fails, it is shown as it was: to look for a shorter one takes minutes.
+# A failing example is shown as it was: looking for a shorter one takes minutes.
 FUZZING = settings(max_examples=100, phases=[Phase.explicit, Phase.generate])
 CONNECTING = settings(FUZZING, max_examples=25)
 CONNECTIONS = 8  # an example
 
 
 def hostile_present() -> Present:
-    """Make the present of a daemon that watches sites whose names and words are hostile."""
+    """Return the state of a daemon that watches sites with hostile names and words."""
     failures = [a_failure(text, address=f"http://x/{text}") for text in HOSTILE]
     present = a_present(
         *THREE, *(one._replace(fault=Fault(Reason.STATUS, one.target + "\r\n" + "</title>")) for one in failures)
     )
     present.targets = {name: replace(target, group=name) for name, target in present.targets.items()}
-    # Of the page alone; what is told when the past cannot be read is told.
+    # Of the page alone, and of answers when the past cannot be read.
     present.is_database_up = lambda: False
     return present
 
@@ -99,7 +99,7 @@ METHODS = st.sampled_from(["GET", "GET", "HEAD", "POST", "DELETE", "PUT", "get",
 def answer_to(
     rules: AccessRules, method: str, path: str, query: str, headers: list[tuple[str, str]]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Ask the app, and return the status, the headers and the body."""
+    """Send a request to the app, and return the status, the headers and the body."""
     scope = {
         "type": "http",
         "method": method,
@@ -107,7 +107,7 @@ def answer_to(
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "scheme": "http",
-        "client": None,  # as at a unix socket: all that proxies say is believed
+        "client": None,  # as at a unix socket: the headers of proxies are trusted
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
     }
     messages: list[Any] = []
@@ -195,9 +195,9 @@ def mutated(draw: st.DrawFn) -> bytes:
 @given(requests=st.lists(mutated(), min_size=CONNECTIONS, max_size=CONNECTIONS))
 def test_whatever_comes_over_a_connection_ends_that_one_at_most(requests: list[bytes]) -> None:
     async def ask(port: int, request: bytes) -> None:
-        # Whoever has said all he has to say is not waited for.
+        # A client that has sent everything is not waited for.
         answer = await asked(port, request, ends=True)
-        # 501 is for a transfer coding that nobody knows (RFC 9112, section 6.1).
+        # 501 is for an unknown transfer coding (RFC 9112, section 6.1).
         assert answer == b"" or (answer.startswith(b"HTTP/1.1 ") and status_of(answer) in {*range(500), 501}), request
 
     async def ask_all() -> None:

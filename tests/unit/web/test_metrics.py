@@ -1,4 +1,4 @@
-"""What Prometheus reads: as its own parser and that of OpenMetrics understand it, and in turns with the checks."""
+"""The metrics, as the parsers of Prometheus and OpenMetrics read them; their formatting alternates with checks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def a_present(*outcomes: Outcome) -> Present:
-    """Make the present of a daemon after some checks."""
+    """Return the state of a daemon after some checks."""
     addresses = {outcome.target: outcome.address for outcome in outcomes}
     targets = [a_target(name, address=address, group=f"of {name[0]}") for name, address in addresses.items()]
     present = Present(
@@ -71,7 +71,7 @@ THREE = (
 async def scraped(
     present: Present, query: str = "", rules: AccessRules | None = None, **headers: str
 ) -> tuple[dict[str, str], bytes, int]:
-    """Scrape, and return headers, body, and in how many pieces that came."""
+    """Scrape, and return headers, body, and the number of its pieces."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 
 SINCE = MOMENT - timedelta(minutes=30)
 HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "n" * 500, "a\" onmouseover='x'", "{{ 7 * 7 }}", "a&b\0c"]
-# Without a script and a style in the markup, nothing but the page's own can run.
+# Without a script and a style in the markup, only the page's own can run.
 FORBIDDEN_TAGS = {"script", "style", "iframe", "object", "img"}
 OWN_SCRIPTS = ("/static/page.js?v=", "/watch/static/page.js?v=")
 LINKS = {"href", "src", "action", "formaction", "xlink:href"}
@@ -52,7 +52,7 @@ OWN_PATH = re.compile(r"/(?![/\\])|[?#]")
 
 
 class Markup(HTMLParser):
-    """Reads HTML, and keeps the text, and what a strict policy forbids."""
+    """Reads HTML, and keeps the text and what a strict policy forbids."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def glance_of(
     seconds: dict[str, float] | None = None,
     views: PlaceViews | None = None,
 ) -> Glance:
-    """Look at targets that were checked once; those that are down failed with a status."""
+    """Return targets that were checked once; those that are down failed with a status."""
     board = Board()
     for target in targets:
         standing = Standing((states or {}).get(target.name, State.UP), SINCE)
@@ -96,7 +96,7 @@ def glance_of(
 
 
 def end_of(steps: Generator[Any, None, Result]) -> Result:
-    """Go through all steps, and return what they come to."""
+    """Run all steps, and return their result."""
     while True:
         try:
             next(steps)
@@ -215,7 +215,7 @@ def test_every_site_is_a_tile_of_the_heat_map_and_what_is_not_well_leads_to_its_
     glance = glance_of(targets, states)
     svg = str(end_of(heat_map(glance, "/watch")))
     [line] = re.findall('<path class="up" d="([^"]+)"', svg)
-    # Each tile is a dash of 8 and a gap of 2, but for the last of a line.
+    # Each tile is a dash of 8 and a gap of 2, except the last of a line.
     runs = [(0, 4, 1), (30, 4, 97), (0, 14, 100), (0, 24, 49)]
     assert line == "".join(f"M{left} {top}h{count * 10 - 2}" for left, top, count in runs)
     for name, left, top in (("001", 10, 0), ("002", 20, 0), ("249", 490, 20)):
@@ -226,7 +226,7 @@ def test_every_site_is_a_tile_of_the_heat_map_and_what_is_not_well_leads_to_its_
 
 @given(query=st.dictionaries(st.sampled_from(["q", "state", "group", "sort", "page"]), st.text(max_size=20)))
 def test_an_address_of_a_selection_says_the_same(query: dict[str, str]) -> None:
-    """Any query is taken, and what is written is read back."""
+    """Any query is accepted, and what is written is read back."""
     selection = Selection.of(query)
     assert selection.sort in SORTS
     again = Selection.of(QueryParams(selection.address(page=selection.page)[1:]))

@@ -1,4 +1,4 @@
-"""The pages as they are asked for, without a server and without a database."""
+"""The routes of the pages, without a server and without a database."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_whoever_hears_of_a_flip_finds_it_on_the_page(autojump_clock: Mock
     async with a_browser(board=board) as (client, _):
         assert "All 4 sites are up" in (await client.get("/")).text
         board.place({NAMES[0]: Standing(State.DOWN, MOMENT)})
-        await trio.sleep(LEAST_SECONDS)  # viewers are told no sooner
+        await trio.sleep(LEAST_SECONDS)  # viewers are not notified sooner
         assert "1 of 4 sites is down" in (await client.get("/")).text
 
 

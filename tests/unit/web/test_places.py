@@ -1,4 +1,4 @@
-"""What people see of targets that several places watch together, from values alone."""
+"""The pages of targets that several places watch together, from values alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ALONE = a_target("Search")
 
 
 class Said(PlaceViews):
-    """What the places of two targets say, without anybody who asks them."""
+    """The views of the places of two targets, without a database."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,11 +58,11 @@ class Said(PlaceViews):
         }
 
     def views_of(self, target: str) -> tuple[PlaceView, ...]:
-        """Return what each place says."""
+        """Return the view of each place."""
         return self.said.get(target, ())
 
     def combined_of(self, target: str) -> PlaceView | None:
-        """Return what they say together."""
+        """Return the combined states."""
         return self.together.get(target)
 
 

@@ -1,4 +1,4 @@
-"""The past of rows, as it is kept: for its time, and only while nothing happens."""
+"""The cached past of rows: kept for its time, and only while nothing happens."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def test_what_is_kept_is_good_for_a_time_and_until_a_state_changes() -> None:
     assert histories.known(rows, 99.9 + KEPT_SECONDS) == {"site 0": nothing}
     assert histories.known(rows, 100.0 + KEPT_SECONDS) == {}
     assert histories.known(rows_of(range(2), State.DOWN), 100.0) == {}
+    combined = [one._replace(is_combined=True) for one in rows]
+    assert histories.known(combined, 100.0) == {}, "the history of all places is another than that of this one"
     many = rows_of(range(1, MAX_KEPT + 1))
     histories.keep({one.site.target: nothing for one in many}, many, 100.0)
     assert len(histories.known([*rows, *many], 100.0)) == MAX_KEPT

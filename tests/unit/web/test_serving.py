@@ -1,4 +1,4 @@
-"""The bounds of connections and requests, over real sockets: whoever is slow, large or many is let go."""
+"""The bounds of connections and requests, over real sockets: slow, large or numerous clients are dropped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the path and the body; one path has a fault, one has no end."""
+    """Answer with the path and the body; one path raises, one never ends."""
     if scope["path"] == "/fault":
         raise LookupError("a fault of the program")
     if scope["path"] == "/endless":
@@ -80,7 +80,7 @@ async def test_a_websocket_is_refused() -> None:
 
 
 async def test_chunks_of_one_byte_end_at_the_bound_of_what_comes() -> None:
-    """Within the bound of the body, they take six times as much on the way."""
+    """Within the bound of the body, they take six times as much on the wire."""
     head = get("/a", "Transfer-Encoding: chunked", method="POST").encode()
     async with serving(echo) as (server, port):
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
@@ -102,7 +102,7 @@ async def test_requests_follow_each_other_over_one_connection() -> None:
 
 
 async def test_no_request_follows_one_whose_end_is_ambiguous() -> None:
-    """A proxy that believes the other length would take the second request for the body of the first."""
+    """A proxy that trusts the other length would read the second request as the body of the first."""
     first = get("/a", "Content-Length: 5", "Transfer-Encoding: chunked", method="POST")
     text = first.replace("Connection: close\r\n", "") + "0\r\n\r\n" + get("/b")
     async with serving(echo) as (_server, port):
@@ -126,7 +126,7 @@ async def test_connections_are_counted_in_all_and_by_address() -> None:
 
 
 async def test_whatever_viewers_do_a_stop_waits_for_nobody(capfd: pytest.CaptureFixture[str]) -> None:
-    """Readers that have stalled, heads and bodies that drip, streams without an end: the scope alone ends them."""
+    """Stalled readers, heads and bodies that drip, endless streams: the scope alone ends them."""
     beginnings = [
         get("/a").replace("Connection: close", "Connection: keep-alive"),
         get("/endless"),
@@ -146,7 +146,7 @@ async def test_whatever_viewers_do_a_stop_waits_for_nobody(capfd: pytest.Capture
         for stream in streams[:: len(beginnings)]:  # the answers to these are being sent when the stop comes
             await stream.send_all(get("/b").encode())
         begun = trio.current_time()
-    # Not how fast this machine is, but that no deadline of any connection was waited for.
+    # Not how fast this machine is, but that no connection's deadline was waited for.
     assert trio.current_time() - begun < min(connection.IDLE_SECONDS, connection.SEND_SECONDS, bounds.BODY_SECONDS) / 2
     assert not server.open_connections
     for stream in streams:
@@ -155,7 +155,7 @@ async def test_whatever_viewers_do_a_stop_waits_for_nobody(capfd: pytest.Capture
 
 
 class SocketOfMemory:
-    """What a connection asks its socket for, beside a stream that has none."""
+    """The parts of a socket that a connection uses, beside a stream without one."""
 
     family = socket.AF_INET
 
@@ -167,7 +167,7 @@ class SocketOfMemory:
 
 
 async def test_who_is_slow_is_cut_after_its_time(autojump_clock: trio.testing.MockClock) -> None:
-    """On a clock of its own, over a stream in memory that nothing but the bounds ends."""
+    """On a mock clock, over a stream in memory that only the bounds end."""
     for text, seconds, status in (
         ("GET /a HTTP/1.1\r\nX-Slow", connection.IDLE_SECONDS, 0),
         ("", connection.IDLE_SECONDS, 0),
@@ -188,7 +188,7 @@ async def test_a_socket_with_a_path_takes_the_place_of_one_that_is_left_over(tmp
     (first,) = await open_listeners(address)
     with pytest.raises(CannotListenError, match="in use"):
         await open_listeners(address)
-    first.socket.close()  # as a daemon that was killed leaves it
+    first.socket.close()  # as a killed daemon leaves it
     (second,) = await open_listeners(address)
     second.socket.close()
     remove_socket_file(address)

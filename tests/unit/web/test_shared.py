@@ -1,4 +1,4 @@
-"""Answers that many share: how often they are computed, whatever becomes of those who ask."""
+"""Shared answers: how often they are computed, whatever happens to the clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIEWERS = 500
 
 
 class Work:
-    """What is expensive: it counts how often it has begun, and is done when it may."""
+    """An expensive answer: it counts its starts, and ends when the test allows it."""
 
     def __init__(self, body: bytes = b"done", fails_with: Exception | None = None) -> None:
         self.begun = 0

@@ -33,7 +33,7 @@ GOOD: dict[str, Any] = {"targets": ["Checkout"], "duration_ms": 3_600_000, "why"
 
 @pytest.fixture
 def present(tmp_path: Path) -> Iterator[Present]:
-    """The present of a daemon of two sites; of the first, something is open."""
+    """The state of a daemon with two sites; the first has an open incident."""
     present = Present(clock=MOMENT.timestamp)
     present.targets = {
         "Checkout": a_target("Checkout", group="shop"),
@@ -48,7 +48,7 @@ def present(tmp_path: Path) -> Iterator[Present]:
 
 @asynccontextmanager
 async def a_client(present: Present, **rules: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Ask through the gate."""
+    """Send a request through the gate."""
     app = app_of(present, AccessRules(**{"token": TOKEN, **rules}))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         yield client

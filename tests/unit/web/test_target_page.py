@@ -125,7 +125,7 @@ def test_a_certificate_that_ends_is_told_before(left: timedelta, words: str, sta
 
 
 def test_a_page_that_is_written_leaves_no_circles_behind() -> None:
-    """What stands in one while the collector sets apart what is there (`gc.freeze`) would stay for good."""
+    """Objects created while the collector freezes the existing ones (`gc.freeze`) would stay for ever."""
     pages: list[Callable[[], str]] = [
         lambda: overview_of(glance_of([a_target("Checkout", group="shop")])),
         lambda: page_of("503 Service Unavailable", Look()),

@@ -1,4 +1,4 @@
-"""Turns: how many of them others have, counted."""
+"""How many turns of the loop other tasks get, counted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def _come_and_go(doorway: Doorway, scope: trio.CancelScope) -> None:
 
 
 async def test_many_requests_at_once_are_answered_over_many_turns(turns: Turns) -> None:
-    """The order of the magnitude: a turn of the loop has few of them, whatever a viewer does."""
+    """The order of magnitude: a step of the loop has few of them, whatever a viewer does."""
     answered = list[int]()
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:

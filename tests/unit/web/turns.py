@@ -1,4 +1,4 @@
-"""The turns of the loop, counted: what takes how many of them says more than the clock."""
+"""Counts turns of the loop: how many something takes says more than the clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Turns(trio.abc.Instrument):
     """Counts the turns of the loop."""
 
     def __init__(self) -> None:
-        """Begin at the first."""
+        """Start at the first."""
         self.now = 0
 
     def after_io_wait(self, timeout: float) -> None:

@@ -29,7 +29,7 @@ def _never(_address: str) -> bool:
 async def serving(
     app: ASGIApp, limits: ConnectionLimits | None = None, is_exempt: Callable[[str], bool] = _never
 ) -> AsyncIterator[tuple[Server, int]]:
-    """Serve an app for the time of a block, and give its port."""
+    """Serve an app while the block runs, and yield its port."""
     server = Server(app, limits, is_exempt)
     listeners = await open_listeners(HttpAddress("127.0.0.1", 0))
     async with trio.open_nursery() as nursery:
@@ -40,23 +40,23 @@ async def serving(
 
 
 async def asked(port: int, request: str | bytes, *, ends: bool = False) -> bytes:
-    """Send a request as it stands, and return all that comes until the end.
+    """Send a request as given, and return everything until the end.
 
     Args:
         port: of this machine.
-        request: all that is said.
-        ends: whether that nothing more comes is said, too.
+        request: everything that is sent.
+        ends: whether to end the sending side, too.
     """
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all(request.encode() if isinstance(request, str) else request)
         if ends:
-            with suppress(trio.BrokenResourceError):  # what has come was enough to be cut off
+            with suppress(trio.BrokenResourceError):  # the server cut the connection after what it got
                 await stream.send_eof()
         return await rest_of(stream)
 
 
 async def rest_of(stream: trio.SocketStream) -> bytes:
-    """Return all that comes until the end, or until the connection is cut."""
+    """Return everything until the end, or until the connection is cut."""
     received = b""
     try:
         async for data in stream:
@@ -72,5 +72,5 @@ def get(path: str, *headers: str, method: str = "GET") -> str:
 
 
 def status_of(response: bytes) -> int:
-    """Return the status of a response; 0 where none came."""
+    """Return the status of a response; 0 without one."""
     return int(response.split(b" ", 2)[1]) if response else 0

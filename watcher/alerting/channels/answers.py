@@ -7,17 +7,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from watcher.alerting.channels.masking import masked_answer
 from watcher.model.alerts.notification import Delivered, Refused, TryAgain, is_refusal
 from watcher.model.outcome import Fault, Reason
+from watcher.secrets.of_channels import masked_answer
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery
-
-# Reasons whose details quote the receiver.
-_QUOTING = frozenset({Reason.PROTOCOL, Reason.REDIRECT, Reason.TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,7 @@ def delivery_of(answer: Answer | Fault, channel: Channel, now: datetime) -> Deli
         2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all others, such as redirects, are refused.
     """
     if isinstance(answer, Fault):
-        # Mask only quotations: our own words may occur in an address as well.
-        detail = masked_answer(answer.detail, channel) if answer.reason in _QUOTING else answer.detail
+        detail = answer.with_quotation(lambda text: masked_answer(text, channel))
         return Refused(detail) if answer.reason is Reason.BLOCKED else TryAgain(detail)
     status_code, words = answer.status_code, _in_words(answer, channel)
     if 200 <= status_code < 300:

@@ -10,8 +10,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from watcher.alerting.channels.helper_command import COMMAND
-from watcher.alerting.channels.masking import masked_answer
 from watcher.model.alerts.channel import AppriseReceiver, Channel
+from watcher.secrets.of_channels import masked_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,6 @@ from watcher.alerting.channels.answers import delivery_of
 from watcher.alerting.channels.helper_command import COMMAND
 from watcher.alerting.channels.helpers import HelperError, Helpers
 from watcher.alerting.channels.http_post import post
-from watcher.alerting.channels.masking import masked_answer
 from watcher.alerting.channels.program import run_program
 from watcher.alerting.channels.webhook import UnusableSecretError, webhook_headers
 from watcher.checking.http.resolver import Resolver
@@ -23,6 +22,7 @@ from watcher.checking.http.transport import Tools as HttpTools
 from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, WebhookReceiver
 from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
 from watcher.model.clock_trust import utc_now, wall_seconds
+from watcher.secrets.of_channels import masked_answer
 from watcher.text.escaping import json_line
 
 if TYPE_CHECKING:

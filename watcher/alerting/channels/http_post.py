@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -82,8 +81,7 @@ async def _read(response: Response, text: bytearray) -> None:
     reader = BodyReader(_value_of(b"content-encoding", response) or "", MAX_ANSWER_BYTES)
     try:
         with trio.move_on_after(ANSWER_TEXT_SECONDS):
-            async with aclosing(response.connection.body()) as chunks:
-                await reader.read(chunks)
+            await reader.read(response.connection.receive_body)
     except BodyTooLargeError:
         pass
     finally:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.alerting.channels.masking import masked_answer
 from watcher.model.alerts.notification import Delivered, Refused, TryAgain
+from watcher.secrets.of_channels import masked_answer
 
 if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel, ExecReceiver

@@ -27,7 +27,7 @@ MAX_CALL_SECONDS = 10.0
 FIRST_CALL_SECONDS = 10.0
 # If a larger part of the checks starts late, the monitor does not keep up.
 LATE_PART = 0.1
-# The outbox is written about once a second; a disk may be busy for a while.
+# The outbox is written every two seconds at least; a disk may be busy for a while.
 MAX_OUTBOX_SILENCE_SECONDS = 15.0
 # Added to the longest interval and timeout: within this sum, a check must end.
 MAX_CHECKS_SILENCE_SECONDS = 30.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,7 +12,7 @@ import trio
 
 from watcher.alerting.policy.maintenance import MaintenancePlan
 from watcher.alerting.policy.windows import is_open, next_change
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.model.conclusion import Hold
 
 if TYPE_CHECKING:
@@ -155,8 +156,11 @@ class MaintenanceKeeper:
 
     async def _wait(self, change: datetime | None, now: datetime) -> None:
         self._changed = trio.Event()
-        seconds = float("inf") if change is None else min((change - now).total_seconds(), MAX_NAP_SECONDS)
-        with trio.move_on_after(seconds):
+        moment = trio.current_time()
+        wake_at = math.inf
+        if change is not None:
+            wake_at = min(moment + (change - now).total_seconds(), next_beat(moment, MAX_NAP_SECONDS))
+        with trio.move_on_at(wake_at):
             await self._changed.wait()
 
     def _end_of(self, target: Target, since: datetime) -> datetime | None:

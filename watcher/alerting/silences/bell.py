@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.model.clock_trust import next_beat
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -53,11 +55,12 @@ class Bell:
 
     async def wait(self, seconds: float) -> None:
         """Wait until the bell rings, for at most so many seconds."""
-        with trio.move_on_after(seconds):
+        began_at = trio.current_time()
+        with trio.move_on_at(next_beat(began_at, seconds)):
             if self._descriptor is None:
                 await trio.sleep_forever()
-            await trio.sleep(PAUSE_SECONDS)
             await trio.lowlevel.wait_readable(self._descriptor)
+            await trio.sleep_until(began_at + PAUSE_SECONDS)
             with suppress(BlockingIOError):
                 os.read(self._descriptor, _READ_BYTES)
 

@@ -17,7 +17,7 @@ from watcher.alerting.silences.bell import Bell
 from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
 from watcher.alerting.silences.orders import MAX_SILENCES, TooManyError, given_name, joined, too_many_silences
 from watcher.model.alerts.silence import Ack, Silence
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 
@@ -159,7 +159,7 @@ class SilenceKeeper:
                 await self._load()
                 await self._take_from_database(await read(list(self._silences), since))
                 since = now - ACKS_BACK
-            with trio.move_on_after(ASK_SECONDS):
+            with trio.move_on_at(next_beat(trio.current_time(), ASK_SECONDS)):
                 await self._news.wait()
                 await trio.sleep(GATHER_SECONDS)
 

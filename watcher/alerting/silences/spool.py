@@ -32,7 +32,7 @@ MAX_REFUSED = 100
 ABANDONED_SECONDS = 3600.0
 # The bound of the number in a heartbeat file.
 MAX_AHEAD_CHARS = 32
-# A daemon touches its heartbeat every second.
+# A daemon touches its heartbeat every two seconds.
 ALIVE_SECONDS = 10.0
 
 _ORDER, _UNFINISHED, _REFUSED = ".order", ".new", ".refused"

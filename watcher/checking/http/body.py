@@ -11,7 +11,7 @@ from watcher.checking.http.content_codings.decoders import BodyEncodingError, de
 from watcher.text.escaping import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from watcher.checking.http.content_codings.decoders import Decoder
 
@@ -68,11 +68,11 @@ class BodyReader:
         self._between_bytes = 0
         self._decoders: Sequence[Decoder] = ()
 
-    async def read(self, chunks: AsyncIterator[bytes]) -> None:
+    async def read(self, receive: Callable[[], Awaitable[bytes]]) -> None:
         """Read a whole body.
 
         Args:
-            chunks: the raw body from the connection.
+            receive: returns the next piece of the raw body, or nothing at its end.
 
         Raises:
             BodyTooLargeError: it is larger than the limit; the part read so far stays in `content`.
@@ -80,8 +80,8 @@ class BodyReader:
         """
         content, limit_bytes = self.content, self._limit_bytes
         started = not self._encoding
-        async for chunk in chunks:
-            if not started and chunk:  # without a body, the encoding does not matter
+        while chunk := await receive():
+            if not started:  # without a body, the encoding does not matter
                 started = True
                 self._choose_decoders()
             if not self._decoders:

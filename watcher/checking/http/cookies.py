@@ -12,7 +12,7 @@ from watcher.text.host_names import is_ip
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import httpx
+    from watcher.checking.http.exchange import Url
 
 # The minimum that browsers must support (RFC 6265, section 6.1); beyond it, the oldest are dropped.
 MAX_COOKIES = 50
@@ -35,8 +35,8 @@ class _Cookie:
     host_only: bool
     secure: bool
 
-    def goes_to(self, url: httpx.URL) -> bool:
-        host = _host_of(url)
+    def goes_to(self, url: Url) -> bool:
+        host = url.host
         same_host = host == self.domain if self.host_only else _domain_matches(host, self.domain)
         return same_host and _path_matches(_path_of(url), self.path) and (url.scheme == "https" or not self.secure)
 
@@ -49,7 +49,7 @@ class CookieJar:
         self._cookies: dict[tuple[bytes, str, str], _Cookie] = {}
         self._named: set[bytes] = set()
 
-    def take(self, lines: Iterable[bytes], url: httpx.URL, now: datetime) -> None:
+    def take(self, lines: Iterable[bytes], url: Url, now: datetime) -> None:
         """Store the cookies of a response, and remove those that it deletes (RFC 6265, sections 5.2 and 5.3).
 
         Args:
@@ -65,7 +65,7 @@ class CookieJar:
             if equals and name and len(name) + len(value) <= MAX_COOKIE_BYTES:
                 self._set(name, value, _by_name(attributes), url, now)
 
-    def header_for(self, url: httpx.URL, own: bytes | None) -> bytes | None:
+    def header_for(self, url: Url, own: bytes | None) -> bytes | None:
         """Write a `Cookie` header (RFC 6265, section 5.4).
 
         Args:
@@ -85,8 +85,8 @@ class CookieJar:
         pairs += [cookie.name + b"=" + cookie.value for cookie in going]
         return b"; ".join(filter(None, pairs)) or None
 
-    def _set(self, name: bytes, value: bytes, attributes: dict[str, str], url: httpx.URL, now: datetime) -> None:
-        host, secure = _host_of(url), "secure" in attributes
+    def _set(self, name: bytes, value: bytes, attributes: dict[str, str], url: Url, now: datetime) -> None:
+        host, secure = url.host, "secure" in attributes
         domain = attributes.get("domain", "").removeprefix(".").lower()
         host_only = not domain or domain == host
         # Without the list of public suffixes, only a domain without a dot is known to be a public suffix.
@@ -144,15 +144,11 @@ def _has_expired(attributes: dict[str, str], now: datetime) -> bool:
     return expires_at is not None and expires_at <= now
 
 
-def _host_of(url: httpx.URL) -> str:
-    return url.raw_host.decode("ascii").lower()
-
-
-def _path_of(url: httpx.URL) -> str:
+def _path_of(url: Url) -> str:
     return url.raw_path.decode("ascii").partition("?")[0]
 
 
-def _default_path(url: httpx.URL) -> str:
+def _default_path(url: Url) -> str:
     return _path_of(url).rpartition("/")[0] or "/"
 
 

@@ -32,6 +32,9 @@ _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # RFC 3056: the IPv4 address 
 # On loopback, a refusal comes at once.
 _REFUSALS = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED})
 
+# What `connect` returns while the handshake is under way: EALREADY at the second call.
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY})
+
 _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
 
 
@@ -117,10 +120,13 @@ async def _connect_one(address: Address) -> socket.socket:
         # The data sent after a handshake must not wait until the server has acknowledged it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = sock.connect_ex(address.sockaddr)
-        at_once = number not in {errno.EINPROGRESS, errno.EAGAIN}
+        at_once = number not in _UNDER_WAY
         if not at_once:
-            await trio.lowlevel.wait_writable(sock)
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            # On the same machine the handshake is complete by now; a second call costs much less than a wait.
+            number = sock.connect_ex(address.sockaddr)
+            if number in _UNDER_WAY:
+                await trio.lowlevel.wait_writable(sock)
+                number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     except BaseException:
         sock.close()
         raise

@@ -9,9 +9,36 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import httpx
-
     from watcher.model.outcome import Fault, Phases
+
+
+class Url(NamedTuple):
+    """An address, parsed once: each check needs its parts.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: in lower case; the zone of an IPv6 address follows a plain `%`.
+        port: the default port of the scheme if the address has none.
+        netloc: host and port in ASCII, as written in the address.
+        raw_path: path and query, as they are sent.
+        text: the whole address.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    netloc: bytes
+    raw_path: bytes
+    text: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return self[:3]
+
+    def __str__(self) -> str:
+        """Return the whole address."""
+        return self.text
 
 
 class Request(NamedTuple):
@@ -25,17 +52,9 @@ class Request(NamedTuple):
     """
 
     method: str
-    url: httpx.URL
+    url: Url
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
-
-    @property
-    def host(self) -> bytes | None:
-        """The value of the `Host` header, or None."""
-        for name, value in self.headers:
-            if name.lower() == b"host":
-                return value
-        return None
 
 
 @dataclass(frozen=True, slots=True)

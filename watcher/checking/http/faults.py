@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ def _local(tree: list[BaseException]) -> Fault | None:
     """Blame this machine if every attempt failed for a local cause: without an IPv6 route, IPv4 may tell more."""
     for error in tree:
         if isinstance(error, TlsFilesError):
-            return Fault(Reason.LOCAL, str(error))
+            return _quoting(Reason.LOCAL, str(error))
     errors = [error for error in tree if isinstance(error, OSError) and error.errno and not _is_foreign(error)]
     if errors and all(isinstance(error, _OF_THIS_MACHINE) or error.errno in LOCAL_ERRNOS for error in errors):
         return Fault(Reason.LOCAL, f"this machine cannot connect: {os.strerror(errors[0].errno or 0)}", "")
@@ -150,17 +151,22 @@ def _body(error: BaseException, _step: str | None) -> Fault | None:
     if isinstance(error, BodyTooLargeError):
         return Fault(Reason.TOO_LARGE, f"the body has more than {error.limit_bytes} bytes")
     if isinstance(error, BodyEncodingError):
-        return Fault(Reason.PROTOCOL, str(error))
+        return _quoting(Reason.PROTOCOL, str(error))
     return None
+
+
+def _quoting(reason: Reason, text: str) -> Fault:
+    """Return a fault whose sentence has quotations only after a colon or after `claims to be`."""
+    return Fault(reason, text, re.sub("^.*?(?:: | claims to be |$)", "", text, count=1, flags=re.DOTALL))
 
 
 def _protocol(error: BaseException, step: str | None) -> Fault | None:
     if isinstance(error, ProxyError):
         return Fault(Reason.CONNECT, str(error), error.quoted)
     if isinstance(error, ProtocolError):
-        return Fault(Reason.PROTOCOL, str(error) or "the response is not HTTP")
+        return _quoting(Reason.PROTOCOL, str(error) or "the response is not HTTP")
     if step in {"processing", "headers", "transfer"} and isinstance(error, (ConnectionError, ssl.SSLError)):
-        return Fault(Reason.PROTOCOL, "the connection was reset before the response was whole")
+        return Fault(Reason.PROTOCOL, "the connection was reset before the response was whole", "")
     return None
 
 
@@ -168,6 +174,6 @@ def _system(error: BaseException, step: str | None) -> Fault | None:
     if not isinstance(error, OSError) or error.errno is None:
         return None
     if step in {"processing", "headers", "transfer"}:
-        return Fault(Reason.PROTOCOL, f"the connection broke: {os.strerror(error.errno)}")
+        return Fault(Reason.PROTOCOL, f"the connection broke: {os.strerror(error.errno)}", "")
     detail, was_refused = f"cannot connect: {os.strerror(error.errno)}", error.errno == errno.ECONNREFUSED
     return Fault(Reason.CONNECT, detail, "", was_refused=was_refused)

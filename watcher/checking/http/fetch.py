@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -36,6 +35,7 @@ from watcher.text.redaction import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from watcher.checking.http.exchange import Url
     from watcher.checking.http.http1 import Head
     from watcher.checking.http.transport import Response
     from watcher.model.target import Connecting, Sending, Target
@@ -140,11 +140,11 @@ class _Walk:
     async def _read(self, request: Request, response: Response) -> None:
         self._response = response
         encoding = _value_of(b"content-encoding", response.head.headers)
-        accepted = _value_of(b"accept-encoding", request.headers) if encoding else ""
+        accepted = ""
+        if encoding:
+            accepted = _value_of(b"accept-encoding", [(name.lower(), value) for name, value in request.headers])
         self._reader = reader = BodyReader(encoding, self._target.expected.body_limit_bytes, accepted)
-        # Closed explicitly, so that a refused body leaves nothing for the garbage collector.
-        async with aclosing(response.connection.body()) as chunks:
-            await reader.read(chunks)
+        await reader.read(response.connection.receive_body)
 
     def _exchange(self, fault: Fault | None) -> Exchange:
         transport, response, reader = self.transport, self._response, self._reader
@@ -192,7 +192,7 @@ class _Walk:
             response = await self.transport.ask(request)
         return response
 
-    def _leave(self, head: Head, asked: httpx.URL, following: httpx.URL, *, stays: bool) -> None:
+    def _leave(self, head: Head, asked: Url, following: Url, *, stays: bool) -> None:
         """Record a redirect, and create a transport for its destination."""
         transport = self.transport
         self._hops.append(
@@ -214,7 +214,7 @@ class _Walk:
     def _phases(self) -> Phases:
         phases = self.transport.stopwatch.phases()
         for hop in self._hops:
-            phases += hop.phases
+            phases = phases.plus(hop.phases)
         return phases
 
 
@@ -238,8 +238,8 @@ def _common_headers(sending: Sending, keep_alive: bool) -> tuple[tuple[bytes, by
 
 
 def _value_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the values of a header, given in lower case, joined by commas (RFC 9110, section 5.3)."""
-    return b", ".join([value for found, value in headers if found.lower() == name]).decode("utf-8", "replace")
+    """Return the values of a header, joined by commas (RFC 9110, section 5.3); all names are in lower case."""
+    return b", ".join([value for found, value in headers if found == name]).decode("utf-8", "replace")
 
 
 def _charset(content_types: str) -> str | None:
@@ -271,5 +271,5 @@ def _with_cookies(request: Request, cookies: CookieJar) -> Request:
     return request._replace(headers=tuple(others if going is None else [*others, (b"Cookie", going)]))
 
 
-def _shown(url: httpx.URL) -> str:
+def _shown(url: Url) -> str:
     return one_line(without_secrets(str(url)), limit_chars=MAX_SHOWN_CHARS)

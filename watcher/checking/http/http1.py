@@ -12,16 +12,14 @@ from watcher.checking.http.repair.heads import (
     EMPTY_LINE_NOTE,
     ContradictionError,
     behind_head,
-    codings_in,
     may_be_mended,
     may_end_head,
     mended_head,
     notes_on_codings,
 )
+from watcher.checking.http.repair.reception import Reception
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
 
@@ -41,7 +39,6 @@ _START = b"HTTP/"
 _PIECES_OF_HEAD_END = 3
 # `identity` is from RFC 2616 and has no effect.
 _CODINGS = frozenset({b"identity", b"chunked"})
-_WITHOUT_BODY = frozenset({204, 304})
 
 
 class ProtocolError(Exception):
@@ -58,102 +55,7 @@ class Head(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Reception:
-    """What a parser has reported of one response so far; interim responses are skipped.
-
-    Attributes:
-        parser: the parser; the caller separates the two after the response.
-        status_code, phrase, http_version, headers: of the head; names are in lower case.
-        keeps_open: whether the head allows another request.
-        in_chunks, only_in_chunks: whether the body is chunked, and whether that is its only transfer coding.
-        head_complete, complete: whether the head, and the response, are complete.
-        has_surplus: another response came without a request.
-        body_bytes: the size of the body so far.
-        chunks: pieces of the body, until they are taken.
-    """
-
-    __slots__ = (
-        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "in_chunks"),
-        *("keeps_open", "only_in_chunks", "parser", "phrase", "status_code"),
-    )
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.parser: httptools.HttpResponseParser | None = None
-        self.status_code = 0
-        self.http_version = ""
-        self.in_chunks = self.only_in_chunks = self.keeps_open = False
-        self.has_surplus = False
-        self.phrase = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.head_complete = False
-        self.complete = False
-        self.chunks: list[bytes] = []
-        self.body_bytes = 0
-
-    def on_message_begin(self) -> None:
-        """Start a response; called by the parser, like all methods below."""
-        self.has_surplus = self.complete
-
-    def on_status(self, phrase: bytes) -> None:
-        """Add a piece of the reason phrase."""
-        if not self.complete:
-            self.phrase += phrase
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header."""
-        if not self.head_complete:  # trailers are ignored
-            self.headers.append((name.lower(), value.strip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        """End the head."""
-        parser = self.parser
-        assert parser is not None
-        if not self.complete and (status_code := parser.get_status_code()) >= 200:
-            # Read now, since the parser forgets it at the end of the body.
-            self.head_complete = True
-            self.status_code = status_code
-            self.http_version = parser.get_http_version()
-            self.keeps_open = bool(parser.should_keep_alive())
-            codings = [] if status_code in _WITHOUT_BODY else codings_in(self.headers)
-            self.in_chunks, self.only_in_chunks = b"chunked" in codings, codings == [b"chunked"]
-            if self.only_in_chunks:  # otherwise it would read two bytes as a lone LF
-                parser.set_dangerous_leniencies(lenient_headers=False, lenient_optional_cr_before_lf=False)
-
-    def on_body(self, data: bytes) -> None:
-        """Add a piece of the body."""
-        if not self.complete:
-            self.chunks.append(data)
-            self.body_bytes += len(data)
-
-    def on_message_complete(self) -> None:
-        """End the response."""
-        if self.head_complete:
-            self.complete = True
-        else:  # an interim response (RFC 9110, section 15.2)
-            self.phrase = b""
-            self.headers.clear()
-
-    @property
-    def ends_with_connection(self) -> bool:
-        """Whether only the end of the connection marks the end of the body (RFC 9112, section 6.3)."""
-        return not self.in_chunks and all(name != b"content-length" for name, _ in self.headers)
-
-    def forget_body(self) -> int:
-        """Drop the body to read it again; return how many bytes of it have been taken."""
-        taken_bytes = self.body_bytes - sum(map(len, self.chunks))
-        self.chunks.clear()
-        self.body_bytes = 0
-        return taken_bytes
-
-    def skip(self, taken_bytes: int) -> None:
-        """Drop the start of the body, which has been taken before."""
-        self.chunks = [b"".join(self.chunks)[taken_bytes:]]
-
-    def take_chunks(self) -> list[bytes]:
-        """Return the pieces of the body that have not been taken yet."""
-        chunks, self.chunks = self.chunks, []
-        return chunks
+_NOTHING_YET = Reception()  # of a connection without a request
 
 
 class Http1:
@@ -168,7 +70,7 @@ class Http1:
         """Speak over a connected wire."""
         self._wire = wire
         self._parser: httptools.HttpResponseParser | ChunkReader | None = None
-        self._reception = Reception()
+        self._reception = _NOTHING_YET
         self._fed_bytes = 0
         self._start = b""
         self._raw: list[bytes] | None = None  # all received data, while it may have to be repaired or read again
@@ -208,16 +110,19 @@ class Http1:
         while not self._reception.head_complete:
             self._feed(await self._receive(broken))
         reception = self._reception
-        self._notes += _look_at(self._start, reception.http_version, reception.headers)
+        self._notes += _look_at(self._start, reception)
         if without_body:
             reception.complete = True
             if reception.take_chunks():
                 self._clean = False
+            self.forget()  # the parser would wait for a body
         stopwatch.enter("transfer")
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
-    async def body(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it arrives; transfer codings are decoded, content codings are not.
+    async def receive_body(self) -> bytes:
+        """Return the next piece of the body, or nothing at its end; transfer codings are decoded, content codings not.
+
+        Not an async generator: trio registers each one, which costs more than reading a body that has arrived.
 
         Raises:
             ProtocolError: it ends too soon, or its chunks are broken.
@@ -226,26 +131,29 @@ class Http1:
         while True:
             reception = self._reception
             if body := b"".join(reception.take_chunks()):  # joined: a site may send chunks of one byte
-                yield body
+                return body
             if reception.complete:
-                return
+                return b""
             if self._broken is not None:
                 raise self._broken
             data = await self._wire.receive()
-            if not data:
-                if reception.ends_with_connection:
-                    return
-                if self._is_tried:
-                    self._read_chunks_anew()
-                    continue
+            if data:
+                await self._feed_in_turns(data)
+            elif reception.ends_with_connection:
+                return b""
+            elif self._is_tried:
+                self._read_chunks_anew()
+            else:
                 raise ProtocolError("the connection was closed before the response was whole")
-            step = len(data)
-            if reception.in_chunks and step > MANY_LINES_AT_ONCE_BYTES and data.count(b"\n") > MANY_LINES:
-                step = MANY_LINES_AT_ONCE_BYTES
-            for begin in range(0, len(data), step):
-                if begin:
-                    await trio.lowlevel.checkpoint()
-                self._feed(data[begin : begin + step])
+
+    async def _feed_in_turns(self, data: bytes) -> None:
+        step = len(data)
+        if self._reception.in_chunks and step > MANY_LINES_AT_ONCE_BYTES and data.count(b"\n") > MANY_LINES:
+            step = MANY_LINES_AT_ONCE_BYTES
+        for begin in range(0, len(data), step):
+            if begin:
+                await trio.lowlevel.checkpoint()
+            self._feed(data[begin : begin + step])
 
     def forget(self) -> None:
         """Separate the parser and its callbacks, which would otherwise wait for the garbage collector."""
@@ -264,7 +172,12 @@ class Http1:
         self._fed_bytes = 0
         self._start = b""
         self._raw, self._notes, self._odd, self._broken = [], (), None, None
-        self._begin_to_parse()
+        reception = self._reception
+        has_parser = reception.parser is not None and self._parser is reception.parser
+        if has_parser and self.reusable and not reception.in_chunks:  # chunks change the leniencies
+            reception.begin()
+        else:
+            self._begin_to_parse()
 
     def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
@@ -319,7 +232,7 @@ class Http1:
         body_bytes = reception.body_bytes
         overhead_bytes = self._fed_bytes - body_bytes
         if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _parse(self, data: bytes) -> None:
         reception, parser = self._reception, self._parser
@@ -385,14 +298,17 @@ class Http1:
             self._parse(data)
 
 
-def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
+def _look_at(start: bytes, reception: Reception) -> tuple[str, ...]:
     """Refuse a response that is not HTTP/1.1, and return notes on its oddities."""
+    version, codings = reception.http_version, reception.codings
     # httptools also accepts RTSP, ICE and HTTP/2.0 in a status line.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
-    if any(b"\0" in value for _, value in headers):
-        raise ProtocolError("the response has a NUL in a header")
-    codings = codings_in(headers)
+    for _, value in reception.headers:
+        if b"\0" in value:
+            raise ProtocolError("the response has a NUL in a header")
+    if not codings:
+        return ()
     if not _CODINGS.issuperset(codings):
         raise ProtocolError("the response has a transfer coding that was not asked for")
     return notes_on_codings(codings)

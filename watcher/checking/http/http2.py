@@ -16,7 +16,7 @@ import trio
 from watcher.checking.http.http1 import Head, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
@@ -123,8 +123,8 @@ class Http2:
         stopwatch.enter("transfer")
         return head
 
-    async def body(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it arrives; content codings are not decoded.
+    async def receive_body(self) -> bytes:
+        """Return the next piece of the body, or nothing at its end; content codings are not decoded.
 
         Raises:
             ProtocolError: the server aborted it.
@@ -132,11 +132,12 @@ class Http2:
         """
         assert self._h2 is not None
         while True:
-            chunks, self._chunks = self._chunks, []
-            for chunk in chunks:
-                yield chunk
+            if self._chunks:
+                chunks, self._chunks = self._chunks, []
+                if body := b"".join(chunks):  # frames may be empty
+                    return body
             if self._complete:
-                return
+                return b""
             await self._receive(self._h2)
 
     def has_ended(self) -> bool:
@@ -201,7 +202,7 @@ class Http2:
             if taken % _FRAMES_WITHOUT_WAIT == 0:
                 await trio.lowlevel.checkpoint()
         if self._received_bytes - self._body_bytes > MAX_OVERHEAD_BYTES:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _next_frame(self) -> bytes | None:
         """Take a whole frame off the buffer; h2 itself would buffer megabytes before it detects an invalid frame."""

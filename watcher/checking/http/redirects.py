@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httpx
 
-from watcher.checking.http.exchange import Request
+from watcher.checking.http.exchange import Request, Url
 from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
 from watcher.text.host_names import ascii_host
 
@@ -40,7 +41,7 @@ def leads_on(head: Head) -> bool:
     return head.status_code in REDIRECT_STATUSES and any(_locations(head))
 
 
-def next_url(head: Head, url: httpx.URL) -> httpx.URL:
+def next_url(head: Head, url: Url) -> Url:
     """Return the destination of a redirect (RFC 9110, section 10.2.2).
 
     Args:
@@ -64,7 +65,7 @@ def next_url(head: Head, url: httpx.URL) -> httpx.URL:
         raise RedirectError("redirected to an address that is not valid") from error
 
 
-def url_of(address: str) -> httpx.URL:
+def url_of(address: str) -> Url:
     """Parse the address of a target, as browsers do.
 
     Raises:
@@ -73,25 +74,18 @@ def url_of(address: str) -> httpx.URL:
     return _read(address, None)
 
 
-def authority_of(url: httpx.URL) -> bytes:
+def authority_of(url: Url) -> bytes:
     """Return host and port of an address as sent to a server: without the zone (RFC 6874, section 4)."""
     netloc = url.netloc
     return _ZONE.sub(b"", netloc) if b"%" in netloc else netloc
 
 
-def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
+def same_origin(one: Url, other: Url) -> bool:
     """Return whether two addresses have the same scheme, host and port (RFC 6454, section 4)."""
-    return origin_of(one) == origin_of(other)
+    return one.origin == other.origin
 
 
-def origin_of(url: httpx.URL) -> tuple[str, str, int]:
-    """Return scheme, host and port of an address; the zone of an IPv6 address follows a plain `%`."""
-    scheme = url.scheme
-    ip, percent, zone = url.raw_host.decode("ascii").partition("%25")
-    return scheme, ip.lower() + percent[:1] + zone, url.port or DEFAULT_PORTS[scheme]
-
-
-def next_request(first: Request, last: Request, status_code: int, following: httpx.URL, *, stays: bool) -> Request:
+def next_request(first: Request, last: Request, status_code: int, following: Url, *, stays: bool) -> Request:
     """Build the request that follows a redirect.
 
     Args:
@@ -135,7 +129,7 @@ def _locations(head: Head) -> list[bytes]:
     return [value.strip(_AROUND) for name, value in head.headers if name == b"location"]
 
 
-def _read(reference: str, base: httpx.URL | None) -> httpx.URL:
+def _read(reference: str, base: Url | None) -> Url:
     """Parse an address or a reference (URL Standard, section 4.4).
 
     `httpx.URL.join`, and urllib below it, are not used: they keep an old query before an empty one, lose the slash
@@ -152,7 +146,7 @@ def _read(reference: str, base: httpx.URL | None) -> httpx.URL:
         path = path[match.end() :]
         is_whole, scheme = path.startswith("//") or match[1].lower() != scheme, match[1].lower()
         if scheme not in DEFAULT_PORTS:
-            raise RedirectError("redirected to what is no http or https address")
+            raise RedirectError("redirected to an address that is not http or https")
     if is_whole or base is None:
         authority, slash, path = path.lstrip("/").partition("/")
         netloc, path = _netloc(authority), slash + path
@@ -165,9 +159,19 @@ def _read(reference: str, base: httpx.URL | None) -> httpx.URL:
         elif not path.startswith("/"):
             path = f"{base_path.rpartition('/')[0]}/{path}"
     try:
-        return httpx.URL(f"{scheme}://{netloc}{_without_dots(path)}{mark}{query}")
+        url = httpx.URL(f"{scheme}://{netloc}{_without_dots(path)}{mark}{query}")
     except httpx.InvalidURL as error:
         raise ValueError("it cannot be parsed") from error
+    ip, percent, zone = url.raw_host.decode("ascii").partition("%25")
+    text = str(url)
+    return Url(
+        sys.intern(url.scheme),
+        ip.lower() + percent[:1] + zone,
+        url.port or DEFAULT_PORTS[url.scheme],
+        url.netloc,
+        url.raw_path,
+        reference if text == reference else text,  # one string in memory instead of two, for 100,000 targets
+    )
 
 
 def _netloc(authority: str) -> str:

@@ -40,12 +40,11 @@ class Stopwatch:
 
     def enter(self, step: str | None) -> None:
         """End the present step, and start another one, or none."""
-        now = self._now()
-        if self.step is not None:
-            phase = _PHASE_OF_STEP.get(self.step, self.step)
-            self._seconds[phase] = self._seconds.get(phase, 0.0) + now - self._since
-        self.step = step
-        self._since = now
+        now, ending = self._now(), self.step
+        if ending is not None:
+            seconds, phase = self._seconds, _PHASE_OF_STEP.get(ending, ending)
+            seconds[phase] = seconds.get(phase, 0.0) + now - self._since
+        self.step, self._since = step, now
 
     def phases(self) -> Phases:
         """End the present step, and return the five phases."""

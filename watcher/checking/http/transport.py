@@ -14,7 +14,7 @@ from watcher.checking.http.dial import chosen, connect
 from watcher.checking.http.http1 import Head, Http1, ProtocolError
 from watcher.checking.http.http2 import Http2, RefusedError
 from watcher.checking.http.proxies import Proxy, open_tunnel
-from watcher.checking.http.redirects import authority_of, origin_of
+from watcher.checking.http.redirects import authority_of
 from watcher.checking.http.repair.heads import without_repeats
 from watcher.checking.http.resolver import Resolver, literal_address
 from watcher.checking.http.stopwatch import Stopwatch
@@ -23,9 +23,7 @@ from watcher.checking.http.wire import Wire
 from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
-    import httpx
-
-    from watcher.checking.http.exchange import Chain, Request
+    from watcher.checking.http.exchange import Chain, Request, Url
     from watcher.checking.http.resolver import Address
     from watcher.model.target import Connecting, HttpVersion
 
@@ -38,6 +36,8 @@ _NOT_IN_HTTP2 = frozenset(
 # Connections idle for longer are not reused, as in curl (CURLOPT_MAXAGE_CONN): load balancers forget a connection
 # after one or several minutes.
 MAX_IDLE_SECONDS = 118.0
+# The bound of the cache of header lines. With cookies, an entry may have some 200 KB.
+MAX_KEPT_LINES = 64
 _SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})  # RFC 9110, section 9.2.2
 
 
@@ -115,7 +115,7 @@ class Transport:
             BlockedAddressError: connecting to the address is not allowed.
             ProxyError, OSError, ssl.SSLError, ExceptionGroup: connecting failed, or the connection broke.
         """
-        connection = self._kept(origin_of(request.url))
+        connection = self._kept(request.url.origin)
         if connection is not None:
             try:
                 return await self._send_again(connection, request)
@@ -222,9 +222,9 @@ class Transport:
         self.ip, self.chain, self.stopwatch, self.notes = other.ip, other.chain, other.stopwatch, other.notes
         other._connection = other._wire = None
 
-    async def _open(self, url: httpx.URL, *, http1_only: bool = False) -> Http1 | Http2:
+    async def _open(self, url: Url, *, http1_only: bool = False) -> Http1 | Http2:
         self.ip = self.chain = None  # these belong to the previous connection
-        scheme, host, port = self._origin = origin_of(url)
+        scheme, host, port = self._origin = url.origin
         connecting = self._connecting
         # Created first, so that its time is in no phase.
         http_version: HttpVersion = "1.1" if http1_only else connecting.http_version
@@ -318,10 +318,17 @@ class Transport:
         if proxy_url is not None and url.scheme == "http" and (proxy := _proxy(proxy_url)).scheme == "http":
             target = b"http://" + authority_of(url) + target  # RFC 9112, section 3.2.2
             headers = (*headers, *proxy.authorization())
-        lines = b"".join([b"%s: %s\r\n" % pair for pair in headers])
-        if request.host is None:
+        host, lines = _header_lines(headers)
+        if host is None:
             lines = b"Host: %s\r\n%s" % (authority_of(url), lines)
         return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method.encode(), target, lines, body)
+
+
+@lru_cache(MAX_KEPT_LINES)
+def _header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes | None, bytes]:
+    """Return the value of the `Host` header, if any, and all header lines; most targets have the same ones."""
+    host = next((value for name, value in headers if name.lower() == b"host"), None)
+    return host, b"".join([b"%s: %s\r\n" % pair for pair in headers])
 
 
 @lru_cache(1024)
@@ -338,11 +345,11 @@ def _speaks_http2(encrypted: ssl.SSLSocket, *, wanted: bool) -> bool:
 
 def _http2_headers(request: Request) -> list[tuple[bytes, bytes]]:
     url = request.url
-    host = request.host
+    host, _ = _header_lines(request.headers)
     return [
         (b":method", request.method.encode()),
         (b":authority", authority_of(url) if host is None else host),
-        (b":scheme", url.raw_scheme),
+        (b":scheme", url.scheme.encode()),
         (b":path", url.raw_path),
         *((name.lower(), value) for name, value in request.headers if name.lower() not in _NOT_IN_HTTP2),
     ]

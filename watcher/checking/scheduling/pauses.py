@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,7 +23,7 @@ def suspended_seconds() -> float:
 
 
 class Pauses:
-    """Detects pauses of the loop by a late beat."""
+    """Detects pauses of the loop by a late beat; it beats only while a `with` block of it is open."""
 
     def __init__(self, suspended: Callable[[], float] = suspended_seconds) -> None:
         """Start without pauses; none are detected before `run` runs.
@@ -32,14 +33,29 @@ class Pauses:
         """
         self._suspended = suspended
         self._suspended_before = 0.0
-        self._last_beat: float | None = None
+        self._last_beat: float | None = None  # None while it does not beat
         self._last_pause_end = float("-inf")
+        self._blocks = 0
+        self._nap: trio.CancelScope | None = None  # of `run`; its deadline is the next beat
+
+    def __enter__(self) -> None:
+        """Beat, as long as this block or another lasts."""
+        self._blocks += 1
+        if self._blocks == 1 and self._nap is not None:
+            self._suspended_before, self._last_beat = self._suspended(), trio.current_time()
+            self._nap.deadline = self._last_beat + BEAT_SECONDS
+
+    def __exit__(self, *_error: object) -> None:
+        """Beat no more, where no other block is open."""
+        self._blocks -= 1
+        if self._blocks == 0 and self._nap is not None:
+            self._last_beat, self._nap.deadline = None, math.inf
 
     def any_since(self, moment: float) -> bool:
         """Return whether the loop stood still for more than half a second since a moment.
 
         Args:
-            moment: on the clock of `trio.current_time`.
+            moment: on the clock of `trio.current_time`, within the open block.
         """
         self._look()
         return self._last_pause_end > moment
@@ -47,11 +63,15 @@ class Pauses:
     async def run(self) -> NoReturn:
         """Detect pauses until cancelled."""
         self._suspended_before = self._suspended()
-        self._last_beat = trio.current_time()
-        while True:
-            await trio.sleep(BEAT_SECONDS)
-            self._look()
+        if self._blocks:
             self._last_beat = trio.current_time()
+        while True:
+            beat_at = math.inf if self._last_beat is None else trio.current_time() + BEAT_SECONDS
+            with trio.CancelScope(deadline=beat_at) as self._nap:
+                await trio.sleep_forever()
+            if self._last_beat is not None:
+                self._look()
+                self._last_beat = trio.current_time()
 
     def _look(self) -> None:
         """Record a pause that has just ended: the first task to wake after it may be another than that of `run`."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
+from watcher.model.clock_trust import next_beat
+
 if TYPE_CHECKING:
     from watcher.checking.scheduling.slot_clock import SlotClock
 
@@ -86,9 +88,10 @@ class SharedTimer:
                 _, ticket, sleeper = heapq.heappop(self._sleepers)
                 if ticket == sleeper.ticket:
                     sleeper.wake()
-            nap = self._sleepers[0][0] - now if self._sleepers else MAX_NAP_SECONDS
-            nap = min(max(nap, TICK_SECONDS), MAX_NAP_SECONDS)
-            with trio.CancelScope(deadline=trio.current_time() + nap) as self._nap:
+            nap = max(self._sleepers[0][0] - now, TICK_SECONDS) if self._sleepers else MAX_NAP_SECONDS
+            moment = trio.current_time()
+            wake_at = min(moment + nap, next_beat(moment, MAX_NAP_SECONDS))
+            with trio.CancelScope(deadline=wake_at) as self._nap:
                 await trio.sleep_forever()
 
     def _follow(self) -> None:

@@ -32,6 +32,7 @@ class Lanes:
         # When each check outside the lane of the failing started; bounded by the workers, the longest first.
         self._started: dict[trio.CancelScope, float] = {}
         self._waiting = 0  # also outside the lane of the failing
+        self._has_waiting = trio.Event()
 
     def resize(self, max_workers: int) -> None:
         """Change the number of workers; with fewer, running checks continue, and new ones wait."""
@@ -49,14 +50,30 @@ class Lanes:
             the result of the check.
         """
         if not failing:
-            await self._acquire_worker()
-            try:
-                with trio.CancelScope() as scope:
-                    self._started[scope] = trio.current_time()
-                    return await check()
-            finally:
-                del self._started[scope]
-                self.workers.release()
+            with trio.CancelScope() as scope:
+                return await self.run_within(scope, check)
+        return await self.run_among_failing(check)
+
+    async def run_within(self, scope: trio.CancelScope, check: Callable[[], Awaitable[T]]) -> T:
+        """Run a check as soon as a worker is free, and break it off if it is slow while others wait.
+
+        Args:
+            scope: the scope in which this is called; cancelled to break the check off.
+            check: called once.
+
+        Returns:
+            what the check returns.
+        """
+        await self._acquire_worker()
+        self._started[scope] = trio.current_time()
+        try:
+            return await check()
+        finally:
+            del self._started[scope]
+            self.workers.release()
+
+    async def run_among_failing(self, check: Callable[[], Awaitable[T]]) -> T:
+        """Run a check to its end, as soon as the lane of failing targets has a free worker."""
         async with self._failing, self.workers:
             return await check()
 
@@ -65,6 +82,7 @@ class Lanes:
             self.workers.acquire_nowait()  # saves a turn of the loop
         except trio.WouldBlock:
             self._waiting += 1
+            self._has_waiting.set()
             try:
                 await self.workers.acquire()
             finally:
@@ -73,6 +91,9 @@ class Lanes:
     async def patrol(self) -> NoReturn:
         """Cancel slow checks while others wait, until cancelled."""
         while True:
+            if not self._waiting:
+                self._has_waiting = trio.Event()
+                await self._has_waiting.wait()
             await trio.sleep(PATROL_SECONDS)
             if self._waiting:
                 patience_ends = trio.current_time() - PATIENCE_SECONDS

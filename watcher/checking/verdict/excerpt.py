@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from watcher.checking.verdict.charset import BYTE_ORDER_MARK, text_codec
 from watcher.model.outcome import Fault, Reason, noted
-from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
-from watcher.text.escaping import one_line
+from watcher.secrets.masking import MIN_SECRET_CHARS, masked, masked_line
+from watcher.secrets.of_targets import secrets_of
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -49,9 +49,6 @@ KEPT_HEADERS = frozenset(
     }
 )
 
-# Faults whose details quote the site or a proxy; in other details a secret would only match a common word.
-_QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
-
 # The most bytes that a charset uses for a character: ISO-2022 has escapes before and after each.
 _MAX_BYTES_PER_CHAR = 8
 
@@ -75,7 +72,7 @@ def excerpt_of(exchange: Exchange, target: Target) -> str | None:
     text = exchange.body[: EXCERPT_BYTES + longest * _MAX_BYTES_PER_CHAR].decode(codec, "replace")
     if text.startswith(BYTE_ORDER_MARK):
         text, end = text[1:], end - 1
-    return masked_line(without_spans(text, spans_of(text, secrets), end), secrets, MAX_EXCERPT_CHARS) or None
+    return masked_line(text, secrets, MAX_EXCERPT_CHARS, end) or None
 
 
 def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...]:
@@ -100,23 +97,15 @@ def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...
 
 
 def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[str, ...]:
-    """Return the notes on an exchange, without secrets of the target that the site sent back."""
-    sentences = exchange.notes
+    """Return the notes on an exchange; text of the site is only after the colon of a note."""
+    notes = [note.partition(": ") for note in exchange.notes]
+    sentences = [own + colon + masked(quoted, secrets_of(target) if colon else ()) for own, colon, quoted in notes]
     if exchange.fault is not None and verdict.fault is not None and verdict.fault.reason is Reason.STATUS:
-        sentences = (*sentences, exchange.fault.detail)  # on a body that no longer matters
-    if not sentences:
-        return ()
-    secrets = secrets_of(target)
-    return noted(masked(sentence, secrets) for sentence in sentences)
+        sentences.append(masked_fault(exchange.fault, target).detail)  # on a body that no longer matters
+    return noted(sentences)
 
 
 def masked_fault(fault: Fault, target: Target) -> Fault:
-    """Return a fault without secrets that the site sent back in its detail, such as in its reason phrase."""
-    if fault.reason not in _QUOTING or fault.quoted == "":
-        return fault
-    quoted = "" if fault.quoted is None else one_line(fault.quoted)
-    own_words = fault.detail.removesuffix(quoted)
-    if own_words == fault.detail:  # the own words cannot be separated
-        own_words = ""
-    detail = own_words + masked(fault.detail[len(own_words) :], secrets_of(target))
+    """Return a fault without secrets that the site sent back, such as in its reason phrase; our own words stay."""
+    detail = fault.with_quotation(lambda text: masked(text, secrets_of(target)))
     return fault if detail == fault.detail else Fault(fault.reason, detail)

@@ -93,7 +93,7 @@ def _text_of(error: Exception) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise JsonError(f"{name} is no value of JSON")
+    raise JsonError(f"{name} is not a JSON value")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -110,7 +110,8 @@ def _fault_of_response(expected: Expectations, exchange: Exchange) -> Fault | No
         if complaint is not None:
             return Fault(Reason.HEADER, complaint)
     if not exchange.body_is_decoded and (expected.body_matches or expected.body_lacks or expected.json):
-        return Fault(Reason.PROTOCOL, "nothing can be looked for in the body: its encoding cannot be undone")
+        text = "nothing can be looked for in the body: its encoding cannot be undone"
+        return Fault(Reason.PROTOCOL, text, "")
     if expected.body_matches or expected.body_lacks:
         complaint = _complaint_about_text(expected, as_utf8(exchange.body, text_codec(exchange)))
         if complaint is not None:
@@ -172,7 +173,7 @@ def _complaint_about_json(expected: Expectations, exchange: Exchange) -> str | N
     try:
         document = decoded(exchange.body, exchange.charset)
     except JsonError as error:
-        return f"the body is no JSON: {error}"
+        return f"the body is not JSON: {error}"
     for expectation in expected.json:
         complaint = json_complaint(expectation, document)
         if complaint is not None:

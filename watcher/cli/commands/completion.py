@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import (
@@ -13,131 +14,89 @@ from click.shell_completion import (
     ShellComplete,
     ZshComplete,
     add_completion_class,
-    get_completion_class,
     split_arg_string,
 )
 
+if TYPE_CHECKING:
+    from typing import Any
+
 PROGRAM = "watcher"
 COMPLETION_VARIABLE = "_WATCHER_COMPLETE"
-LINE_VARIABLE = "WATCHER_COMPLETE_LINE"
-SHELLS = ("bash", "zsh", "fish")
 
-# Unlike click's own script, it passes the whole line: bash splits words at colons and equals signs.
-_BASH_SCRIPT = """\
-%(complete_func)s() {
-    local IFS=$'\\n' response completion type value
-    local line="${COMP_LINE:0:$COMP_POINT}"
-    response=$(WATCHER_COMPLETE_LINE="$line" %(complete_var)s=bash_complete "$1" 2>/dev/null)
-    COMPREPLY=()
-    while IFS= read -r completion; do
-        type="${completion%%%%,*}"
-        value="${completion#*,}"
-        case "$type" in
-            dir) compopt -o dirnames ;;
-            file) compopt -o default ;;
-            plain) COMPREPLY+=("$value") ;;
-        esac
-    done <<< "$response"
-    return 0
-}
-complete -o nosort -F %(complete_func)s %(prog_name)s
-"""
-# Unlike click's own script, it splits an answer at the first comma only, since names and help may have commas.
-_FISH_SCRIPT = """\
-function %(complete_func)s
-    set -l line (commandline -cp | string collect)
-    set -l response (env %(complete_var)s=fish_complete COMP_WORDS=$line COMP_CWORD=(commandline -t) %(prog_name)s)
-    for completion in $response
-        set -l answer (string split --max 1 "," -- $completion)
-        switch $answer[1]
-            case dir
-                __fish_complete_directories $answer[2]
-            case file
-                __fish_complete_path $answer[2]
-            case plain
-                echo $answer[2]
-        end
-    end
-end
-complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
-"""
-_WORD_AT_THE_END = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s'"\\])*(?:"[^"]*|'[^']*|\\)?$""")
-_IN_OPEN_QUOTES = re.compile(r"""'[^']*|"(?:\\.|[^"\\])*\\?""")
+_END = "\0"  # in no variable of the environment
+# The quote that is open at the end of a line.
+_OPEN_QUOTE = re.compile(r"""(?:[^'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*+(['"]?)""", re.DOTALL)
 _SPECIAL = re.compile(r"[^A-Za-z0-9_@%+=:,./\u0080-\U0010ffff-]")
 _SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'[\\"$`]')
 
 
-class _Bash(BashComplete):
-    """Completes names with spaces and colons, which are common: the default name of a target is its address."""
+class _WithOptions(ShellComplete):
+    """Completes `--option=value` to the whole word; click returns the value alone, and shells would drop the option."""
 
-    source_template = _BASH_SCRIPT
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        items = super().get_completions(args, incomplete)
+        option, equals, _value = incomplete.partition("=")
+        if not (equals and option.startswith("--")):
+            return items
+        return [CompletionItem(f"{option}={item.value}", help=item.help) if _is_text(item) else item for item in items]
+
+
+class _Bash(_WithOptions, BashComplete):
+    """Completes names with spaces and colons, which are common: the default name of a target is its address.
+
+    click's own class offers names without escaping them, and completes only the part after a colon or `=`, since bash
+    splits words there. So its script passes the line, and the text that bash will replace, too; and a `*` or a
+    backslash in a name is kept.
+    """
+
+    source_template = (
+        BashComplete.source_template.replace("local IFS", "local -; set -f; local IFS", 1)
+        .replace("env COMP_WORDS", 'env COMP_LINE="${COMP_LINE:0:$COMP_POINT}" COMP_TEXT="$2" COMP_WORDS')
+        .replace("read type", "read -r type")
+    )
 
     def source(self) -> str:
         return ShellComplete.source(self)  # without click's check of the installed bash
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        line = os.environ.get(LINE_VARIABLE)
-        if line is None:  # called by click's own script
-            return super().get_completion_args()
-        words = split_arg_string(line)[1:]
-        return (words[:-1], words[-1]) if _word_at_the_end(line) and words else (words, "")
+        words = split_arg_string(os.environ["COMP_LINE"] + _END)
+        return words[1:-1], words[-1].removesuffix(_END)
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
-        line = os.environ.get(LINE_VARIABLE)
-        if line is None:
-            return super().format_completion(item)
-        word = _without_option(_word_at_the_end(line))
-        value = item.value[_chars_that_stay(word) :]
-        return f"{item.type},{_quoted(value, word[0] if _IN_OPEN_QUOTES.fullmatch(word) else '')}"
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        match = _OPEN_QUOTE.match(os.environ["COMP_LINE"])
+        quote, text = match[1] if match else "", os.environ["COMP_TEXT"]
+        replaced = text if quote == "'" else re.sub(r"\\(.)", r"\1", text)
+        stays = len(incomplete.removesuffix(replaced))
+        items = super().get_completions(args, incomplete)
+        return [CompletionItem(_quoted(item.value[stays:], quote)) if _is_text(item) else item for item in items]
 
 
-class _Zsh(ZshComplete):
-    """Completes `--option=value`, too: zsh replaces the whole word with the completion."""
-
-    def format_completion(self, item: CompletionItem[str]) -> str:
-        return super().format_completion(_with_option(item, self.get_completion_args()[1]))
+class _Zsh(_WithOptions, ZshComplete):
+    pass
 
 
-class _Fish(FishComplete):
-    """Completes names with commas, and `--option=value`: fish needs the same start as the whole word."""
+class _Fish(_WithOptions, FishComplete):
+    """Completes names with commas, at which click's own script cuts them, and lines with a continuation."""
 
-    source_template = _FISH_SCRIPT
-
-    def format_completion(self, item: CompletionItem[str]) -> str:
-        return super().format_completion(_with_option(item, self.get_completion_args()[1]))
-
-
-def _with_option(item: CompletionItem[str], word: str) -> CompletionItem[str]:
-    """Add the option of the word at the cursor, such as `--target=`, in front of a value."""
-    option = word.removesuffix(_without_option(word))
-    return CompletionItem(option + item.value, item.type, item.help) if item.type == "plain" else item
+    source_template = FishComplete.source_template.replace('split ","', 'split --max 1 ","').replace(
+        "commandline -cp", "commandline -cp | string collect"
+    )
 
 
-def _without_option(word: str) -> str:
-    return word.partition("=")[2] if word.startswith("--") and "=" in word else word
+_CLASSES: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
+SHELLS = tuple(_CLASSES)
 
 
-def _word_at_the_end(line: str) -> str:
-    """Return the word at the cursor as typed, with quotes; empty after a space."""
-    match = _WORD_AT_THE_END.search(line)
-    return match[0] if match else ""
-
-
-def _chars_that_stay(word: str) -> int:
-    """Return the length of a value's part that stays on the line; bash replaces only what follows a colon or `=`."""
-    if word.startswith(("'", '"')):
-        return 0
-    stays = word[: max(word.rfind(":"), word.rfind("=")) + 1]
-    return len(re.sub(r"\\(.)", r"\1", stays))
+def _is_text(item: CompletionItem[Any]) -> bool:
+    return item.type == "plain"  # not for the shell to complete, as paths are
 
 
 def _quoted(value: str, quote: str) -> str:
-    """Escape a value for the line, after an open quote or outside quotes."""
+    """Escape a value for bash, after an open quote or outside quotes."""
     if quote == "'":
         return value.replace("'", r"'\''")
-    if quote:
-        return _SPECIAL_IN_DOUBLE_QUOTES.sub(lambda match: f"\\{match[0]}", value)
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", value)
+    special = _SPECIAL_IN_DOUBLE_QUOTES if quote else _SPECIAL
+    return special.sub(lambda match: f"\\{match[0]}", value)
 
 
 @click.command(
@@ -162,14 +121,11 @@ def completion(shell: str) -> None:
 
     Example: watcher completion bash
     """
-    install_shells()
-    kind = get_completion_class(shell)
-    assert kind is not None  # click has all three
     group = click.get_current_context().find_root().command
-    click.echo(kind(group, {}, PROGRAM, COMPLETION_VARIABLE).source())
+    click.echo(_CLASSES[shell](group, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
 def install_shells() -> None:
     """Register these classes with click."""
-    for kind in (_Bash, _Zsh, _Fish):
+    for kind in _CLASSES.values():
         add_completion_class(kind)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from watcher.cli.config_view.effective_alerts import alerting_as_written, told_as_written
 from watcher.config.env.settings import read_environment
 from watcher.config.env.settings_table import SETTINGS
-from watcher.config.schema.secret_keys import SHOWN_HEADERS
-from watcher.config.yaml.quotations import MIN_PIECE_CHARS
-from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, ways_to_write
+from watcher.model.headers import OPEN_HEADERS
+from watcher.secrets.masking import MIN_SECRET_CHARS, forms_of, masked
 from watcher.text.redaction import MASK, without_secrets
 
 if TYPE_CHECKING:
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
 
 FROM_NOWHERE = "default"
 
-# At these, userinfo and query are taken out of an address.
+# At these, userinfo and query are taken out of an address; a piece that is left and shorter may be a word.
 _MARK_OF_ADDRESS = re.compile(r"[?#&=@\s]")
+_MIN_PIECE_CHARS = 8
 
 
 def effective_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
@@ -59,7 +59,7 @@ class TargetShower:
             channels: all that there are.
         """
         self._channels = channels
-        self._secrets = tuple(form for secret in secrets for part in _shown_of(secret) for form in ways_to_write(part))
+        self._secrets = forms_of(part for secret in secrets for part in _shown_of(secret))
         self._short = frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_CHARS)
         self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
 
@@ -132,17 +132,15 @@ class TargetShower:
 
 
 def _shown_of(secret: str) -> Iterator[str]:
-    """Yield a secret, and what is left to see of it where it has been made a part of something that is shown."""
-    yield secret
-    if secret.upper() != secret:
-        yield secret.upper()  # as a method is
-    if _MARK_OF_ADDRESS.search(secret):
-        yield from (part for part in _MARK_OF_ADDRESS.split(secret) if len(part) >= MIN_PIECE_CHARS)
+    """Yield a secret, also as a method is written, and what of it is left to see in an address."""
+    yield from (secret, secret.upper())
+    parts = _MARK_OF_ADDRESS.split(secret)
+    yield from (part for part in parts if len(part) >= _MIN_PIECE_CHARS)
 
 
 def _sending(sending: Sending) -> dict[str, Any]:
     scheme = None if sending.authorization is None else sending.authorization.partition(" ")[0]
-    headers = {name: value if name.lower() in SHOWN_HEADERS else MASK for name, value in sending.headers}
+    headers = {name: value if name.lower() in OPEN_HEADERS else MASK for name, value in sending.headers}
     return {
         "method": sending.method,
         "headers": headers or None,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 from watcher.config.alert_warnings import NOT_FOR_ALERTMANAGER
-from watcher.config.schema.secret_keys import SHOWN_HEADERS
 from watcher.config.schema.window_keys import Weekday
 from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, Topic
 from watcher.model.alerts.windows import EVERY_DAY, CronWindow, OnceWindow
+from watcher.model.headers import OPEN_HEADERS
 from watcher.text.redaction import MASK, without_secrets
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def _receiver(receiver: Receiver) -> dict[str, Any]:
     if receiver.secret is not None:
         webhook["secret"] = MASK
     if receiver.headers:
-        webhook["headers"] = {
-            name: value if name.lower() in SHOWN_HEADERS else MASK for name, value in receiver.headers
-        }
+        webhook["headers"] = {name: value if name.lower() in OPEN_HEADERS else MASK for name, value in receiver.headers}
     return {"webhook": webhook}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from watcher.cli.config_view.effective import TargetShower
+from watcher.config.yaml.loader import Loader
 from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
 
@@ -19,17 +20,49 @@ if TYPE_CHECKING:
     from watcher.model.page_options import PageOptions
     from watcher.model.target import Target
 
-# What YAML takes for text wherever it stands; all else is put in quotes.
+# Text without quotes, unless our reader would take it for something else, such as `yes`; other text has double quotes.
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.+-]*")
-_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
-# JSON leaves these as they are; terminals and YAML do not take them so.
+# PyYAML does not escape all of these; they change the reading direction on terminals, or are invisible there.
 _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
-# What is read as one dollar sign, or as the beginning of a variable.
+# A dollar sign that is read as part of `$$`, or as the start of a variable.
 _DOLLAR = re.compile(r"\$(?=[${])")
 _FILES = ("ca_file", "cert_file", "key_file")
+_TAG = "tag:yaml.org,2002:"
+_WIDTH = 2**31 - 1  # the most that libyaml takes: no line is broken
 
 # Larger ones are no whole numbers that a person reads.
 MAX_WHOLE = 1e15
+
+_BaseDumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_BaseDumper):  # type: ignore[misc]  # chosen at run time
+    """Writes what our reader reads."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+
+def _text(dumper: Any, text: str) -> yaml.Node:
+    node: yaml.Node = dumper.represent_scalar(_TAG + "str", text, None if _PLAIN.fullmatch(text) else '"')
+    return node
+
+
+def _mapping(dumper: Any, values: Mapping[str, Any]) -> yaml.Node:
+    # Variables are put into values, and not into keys.
+    pairs = [(_text(dumper, key), dumper.represent_data(value)) for key, value in values.items()]
+    return yaml.MappingNode(_TAG + "map", pairs, flow_style=False)
+
+
+def _number(dumper: Any, number: float) -> yaml.Node:
+    text = f"{number:.0f}" if number.is_integer() and abs(number) < MAX_WHOLE else repr(number)
+    return yaml.ScalarNode(dumper.resolve(yaml.ScalarNode, text, (True, False)), text)
+
+
+_Dumper.ignore_aliases = lambda *_: True  # no anchors: repeated values are written again
+_Dumper.add_representer(str, lambda dumper, text: _text(dumper, _DOLLAR.sub("$$", text) if "$" in text else text))
+_Dumper.add_representer(dict, _mapping)
+_Dumper.add_representer(float, _number)
+_Dumper.add_representer(list, lambda dumper, values: dumper.represent_sequence(_TAG + "seq", values, flow_style=True))
 
 
 def yaml_lines(
@@ -56,47 +89,29 @@ def yaml_lines(
     yield "# What takes effect, with secrets masked as ***: first the settings, each with where it is from."
     for key, setting in settings.items():
         yield f"# {key}={_UNSAFE.sub(_escaped, one_line(setting['value'] or ''))}  ({one_line(setting['from'])})"
-    shower, known = TargetShower(secrets, alerting.channels), dict[int, str]()
-    if shown := shower.page(page):
-        yield "\n".join(["page:", *_mapping(shown, "  ")])
-    yield from _alerting_lines(shower.alerting(alerting))
+    shower, known = TargetShower(secrets, alerting.channels), dict[object, str]()
+    shown_page = shower.page(page)
+    for key, value in {**({"page": shown_page} if shown_page else {}), **shower.alerting(alerting)}.items():
+        items = [f"  {dumped(value, '  ')}"] if isinstance(value, dict) else [f"  - {dumped(item)}" for item in value]
+        yield "\n".join([f"{key}:", *items])
     yield "# The targets, with their defaults; durations are in seconds."
     yield "urls:"
     for target in targets:
         own = {**shower.own(target), "address": shower.masked(without_secrets(target.address))}  # however long
-        texts = ["\n".join(_mapping(own, "    "))]
-        for part in shower.shared(target):
-            if id(part) not in known:
-                known[id(part)] = "\n".join(_mapping(_with_whole_paths(part), "    "))
-            texts.append(known[id(part)])
-        yield "  - " + "\n".join(text for text in texts if text)[4:]
+        texts = [dumped({key: own.pop(key) for key in ("name", "group", "address")})]
+        # Parts that many targets share are dumped once: dumping takes most of the time.
+        for part, text_key in ((own, repr(own)), *((part, id(part)) for part in shower.shared(target))):
+            if text_key not in known:
+                known[text_key] = dumped(_with_whole_paths(part))
+            texts.append(known[text_key])
+        yield "  - " + "\n    ".join(filter(None, texts))
 
 
-def _alerting_lines(shown: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in shown.items():
-        yield f"{key}:"
-        if isinstance(value, dict):
-            yield from _mapping(value, "  ")
-        else:
-            yield from ("  - " + "\n".join(_mapping(item, "    "))[4:] for item in value)
-
-
-def scalar(value: object) -> str:
-    """Write a value on one line: text without quotes where nothing can mistake it, and what is nested as JSON."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:.0f}" if value.is_integer() and abs(value) < MAX_WHOLE else repr(value)
-    return _UNSAFE.sub(_escaped, json.dumps(_with_dollars(value), ensure_ascii=False))
-
-
-def _with_dollars(value: Any) -> Any:
-    # Variables are put into values, and not into keys.
-    if isinstance(value, str):
-        return _DOLLAR.sub("$$", value)
-    if isinstance(value, dict):
-        return {key: _with_dollars(inner) for key, inner in value.items()}
-    return list(map(_with_dollars, value)) if isinstance(value, list) else value
+def dumped(values: Mapping[str, Any], indent: str = "    ") -> str:
+    """Dump a mapping without its None values; all lines but the first are indented."""
+    said = {key: value for key, value in values.items() if value is not None}
+    text = yaml.dump(said, Dumper=_Dumper, allow_unicode=True, width=_WIDTH) if said else ""
+    return _UNSAFE.sub(_escaped, text).rstrip("\n").replace("\n", f"\n{indent}")
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -109,29 +124,3 @@ def _with_whole_paths(part: dict[str, Any]) -> dict[str, Any]:
     if not tls:
         return part
     return {**part, "tls_config": {key: str(Path(it).absolute()) if key in _FILES else it for key, it in tls.items()}}
-
-
-def _name(key: str) -> str:
-    """Write a key: a dollar sign in it is one."""
-    if _PLAIN.fullmatch(key) and key.lower() not in _WORDS:
-        return key
-    return _UNSAFE.sub(_escaped, json.dumps(key, ensure_ascii=False))
-
-
-def _mapping(values: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for key, value in values.items():
-        if value is None:
-            continue  # what is not written and has no default
-        if isinstance(value, dict):
-            yield f"{indent}{key}:"
-            yield from (f"{indent}  {_name(name)}: {scalar(inner)}" for name, inner in value.items())
-        elif isinstance(value, list):
-            yield f"{indent}{key}: [{', '.join(map(_flow, value))}]"
-        else:
-            yield f"{indent}{key}: {scalar(value)}"
-
-
-def _flow(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_name(name)}: {scalar(inner)}" for name, inner in value.items()) + "}"
-    return json.dumps(value) if isinstance(value, str) and value.isdigit() else scalar(value)

@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from rich.cells import cell_len
 
 from watcher.config.env.settings_table import DEFAULTS, SETTINGS
 from watcher.config.mistakes import did_you_mean
-from watcher.config.schema.secret_keys import HARMLESS_KEYS, harmless_key, looks_secret
+from watcher.config.schema.config_file import EXTENSION
+from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
-from watcher.config.yaml.loader import loader_of
+from watcher.config.yaml.loader import MAX_NESTING, MERGE_KEY, TOO_DEEP, error_at, loader_of
+from watcher.config.yaml.tree import known_key
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from yaml.nodes import Node, ScalarNode
+
 MAX_PART_CHARS = 2000
 _TAB = "    "
 _CUT = "…"
 
-_LINE = re.compile(r"(?P<key>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]{0,60}))(?P<equals>\s*=\s*)(?P<value>.*)")
-_PLAIN = re.compile(r"'[^'@#]*'|\"[^\"@#]*\"|[^\s'\"@#]+")
+_LINE = re.compile(
+    r"(?P<key>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]{0,60})\s*=\s*)"
+    r"(?P<value>'[^'@#]*'|\"[^\"@#]*\"|[^\s'\"@#]*)(?P<rest>.*)"
+)
 _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
 _TOP = ""  # the key of what is in no mapping
-_HOLDERS = frozenset(
-    {"basic_auth", "authorization", "channels", "webhook", "alertmanager", "heartbeat"}
-)  # text in the place of the mapping may be the secret itself
+_A_KEY = "?"  # for scalars that are keys themselves
 _WHOLE_LINE = 1 << 30
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_BETWEEN = re.compile(r"[\s\-?:,{}\[\]]+|#.*|[^\s\-?:,{}\[\]#]+")
-_BEGINNING = re.compile(r"(?P<before>\s*(?:-\s+)*(?P<key>[a-z_]+):(?=\s|$)\s*|\s*(?:-\s+)*)(?P<rest>.*)", re.DOTALL)
+_BETWEEN = re.compile(r"[\s\-?:,{}\[\]]+|#.*|[&*!][^\s,{}\[\]]+|[^\s\-?:,{}\[\]#]+")
+_BEGINNING = re.compile(r"(?P<before>\s*(?:-\s+)*)(?P<key>[a-z_]+:(?=\s|$)\s*)?")
 _SCHEME = re.compile(r"[A-Za-z-]{1,20}")
-# Where they may stand; the `*` of patterns and the `&` of addresses mostly stand elsewhere.
-_ANCHOR = re.compile(r"(?<![^\s,\[\]{}:?\"'-])&[\w-]")
-_ALIAS = re.compile(r"(?<![^\s,\[\]{}:?\"'-])\*[\w-]")
 _NUMBERS = re.compile(r"[0-9\s\[\]{},.-]*")
 
 
@@ -131,18 +131,12 @@ def masked_env_line(line: str) -> MaskedLine:
     """Return the line with a mask for its value, but where the key surely holds no secret."""
     match = _LINE.fullmatch(line)
     if match is None:
-        return MaskedLine((LinePart(0, line),) if line.strip() in _HARMLESS else (LinePart(0, MASK, is_raw=False),))
-    value, begin = match["value"], match.start("value")
-    if not value:
-        return MaskedLine((LinePart(0, line),))
-    match_of_value = _PLAIN.match(value)
-    end_of_value = match_of_value.end() if match_of_value else 0
-    rest = value[end_of_value:].strip()
-    plain = value[:end_of_value].strip("'\"")
-    is_whole = not rest or rest.startswith("#")
-    is_raw = _is_harmless(match["name"]) and is_whole and end_of_value > 0 and quotable_setting(plain) == plain
-    shown = LinePart(begin, value[:end_of_value]) if is_raw else LinePart(begin, MASK, is_raw=False)
-    return MaskedLine((LinePart(0, match["key"] + match["equals"]), shown))
+        is_key = line.strip() in _HARMLESS
+        return MaskedLine((LinePart(0, line if is_key else MASK, is_raw=is_key),))
+    value, rest = match["value"], match["rest"].strip()
+    is_raw = _is_harmless(match["name"]) and (not rest or (bool(value) and rest.startswith("#")))
+    is_raw = not value + rest or (is_raw and quotable_setting(value.strip("'\"")) == value.strip("'\""))
+    return MaskedLine((LinePart(0, match["key"]), LinePart(match.end("key"), value if is_raw else MASK, is_raw=is_raw)))
 
 
 def _is_harmless(name: str) -> bool:
@@ -159,123 +153,63 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
         wanted: numbers of lines; those that are not there are left out.
     """
     lines = dict(enumerate(_BREAK.split(text), start=1))
-    wanted = {number for number in wanted if number in lines}
+    lines = {number: lines[number] for number in wanted if number in lines}
     try:
-        scalars = _Walk(wanted, _secret_anchors(text)).scalars(text)
-    except yaml.YAMLError:  # nobody can tell what is part of what
-        return {number: _beginning(lines[number]) for number in wanted}
-    return {number: MaskedLine(tuple(_parts(lines[number], scalars.get(number, [])))) for number in wanted}
+        scalars = _Scalars(loader_of(text).get_single_node())
+    except (yaml.YAMLError, RecursionError):  # nobody can tell what is part of what
+        return {number: _beginning(line) for number, line in lines.items()}
+    spans: dict[int, list[tuple[int, int, str | None]]] = {number: [] for number in lines}
+    for node, keys in scalars.found.values():
+        start, end = node.start_mark, node.end_mark
+        for number in lines.keys() & range(start.line + 1, end.line + 2):
+            column = start.column if number == start.line + 1 else 0
+            until = end.column if number == end.line + 1 else _WHOLE_LINE
+            if until > column:
+                shown = _shown_scalar(lines[number][column:until], node.value, keys)
+                # Of a part of an address nobody can tell what it is.
+                spans[number].append((column, until, MASK if shown is not None and start.line != end.line else shown))
+    return {number: MaskedLine(tuple(_parts(line, sorted(spans[number])))) for number, line in lines.items()}
 
 
-@dataclass(slots=True)
-class _Collection:
-    """A mapping or a list whose end has not come.
+class _Scalars:
+    """The scalars of a document, each with the known keys where it is used; None is a key that may have a secret."""
 
-    Attributes:
-        is_mapping: whether it is a mapping.
-        key: the known key that it stands at; None where what stands in it may be a secret.
-        anchor: its own, or that of the closest collection around it that has one.
-        awaits_value: whether a key of the mapping has come whose value has not.
-        key_of_value: the known key that this one is, None where its value may be a secret.
-    """
+    def __init__(self, root: Node | None) -> None:
+        self.found: dict[int, tuple[ScalarNode, set[str | None]]] = {}
+        self._seen: set[tuple[int, str | None]] = set()  # aliases can multiply a few nodes into millions
+        if root is not None:
+            self._note(root, _TOP, 0)
 
-    is_mapping: bool
-    key: str | None
-    anchor: str
-    awaits_value: bool = False
-    key_of_value: str | None = None
-
-    @property
-    def awaits_key(self) -> bool:
-        return self.is_mapping and not self.awaits_value
-
-    def key_meant_by(self, text: str) -> str | None:
-        return None if self.key is None else harmless_key(text, self.key or None)
-
-    def take_key(self, key: str | None) -> None:
-        self.awaits_value = True
-        self.key_of_value = None if self.key is None else key
-
-    def take_value(self) -> str | None:
-        """Return the known key of the value that comes now."""
-        self.awaits_value = False
-        return self.key_of_value if self.is_mapping else self.key
-
-
-class _Walk:
-    """Goes through the scalars of a file; what aliases repeat where secrets stand is known before."""
-
-    def __init__(self, wanted: Collection[int], secrets: Collection[str] = ()) -> None:
-        self._wanted = wanted
-        self._secrets = secrets  # the anchors of what may be a secret
-        self._found: dict[int, list[tuple[int, int, str | None]]] = {}
-        # By the anchor around; None: where secrets stand.
-        self.anchors_in: dict[str | None, set[str]] = defaultdict(set)
-
-    def scalars(self, text: str) -> dict[int, list[tuple[int, int, str | None]]]:
-        """Return by line where scalars begin and end, and what is shown of them (None: what is there)."""
-        open_ones = [_Collection(is_mapping=False, key=_TOP, anchor=_TOP)]
-        loader = loader_of(text)
-        while loader.check_event():
-            event, within = loader.get_event(), open_ones[-1]
-            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                open_ones.append(self._collection(event, within))
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                open_ones.pop()
-            elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-                self._scalar(event, within)
-        return self._found
-
-    def _collection(self, event: Any, within: _Collection) -> _Collection:
-        key = None
-        if within.awaits_key:
-            within.take_key(None)
+    def _note(self, node: Node, key: str | None, depth: int) -> None:
+        if (id(node), key) in self._seen:
+            return
+        self._seen.add((id(node), key))
+        if depth > MAX_NESTING:
+            raise error_at(node, TOO_DEEP)
+        if isinstance(node, yaml.ScalarNode):
+            self.found.setdefault(id(node), (node, set()))[1].add(key)
+        elif isinstance(node, yaml.SequenceNode):
+            for part in node.value:
+                self._note(part, key, depth + 1)
         else:
-            key = within.take_value()
-        anchor = event.anchor
-        if anchor is not None:
-            self.anchors_in[within.anchor].add(anchor)
-            key = None if anchor in self._secrets else key
-        return _Collection(isinstance(event, yaml.MappingStartEvent), key, anchor or within.anchor)
-
-    def _scalar(self, event: Any, within: _Collection) -> None:
-        lines = [line for line in range(event.start_mark.line + 1, event.end_mark.line + 2) if line in self._wanted]
-        value = event.value if isinstance(event, yaml.ScalarEvent) else ""
-        # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
-        is_plain = isinstance(event, yaml.ScalarEvent) and event.anchor is None and event.tag is None
-        if within.awaits_key:
-            within.take_key(within.key_meant_by(value))
-            shown = None if is_plain and _PLAIN_KEY.fullmatch(value) else MASK
-        else:
-            key = within.take_value()
-            if isinstance(event, yaml.AliasEvent) and event.anchor is not None:
-                self.anchors_in[None if key is None else within.anchor].add(event.anchor)
-            shown = MASK if key is None or key in _HOLDERS or not is_plain else _shown_value(value, key)
-        for line in lines:
-            self._note(line, event, shown)
-
-    def _note(self, line: int, event: Any, shown: str | None) -> None:
-        begin, end = event.start_mark, event.end_mark
-        column = begin.column if line == begin.line + 1 else 0
-        until = end.column if line == end.line + 1 else _WHOLE_LINE
-        if until > column:
-            # Of a part of an address nobody can tell what it is.
-            is_part = begin.line != end.line and shown is not None
-            self._found.setdefault(line, []).append((column, until, MASK if is_part else shown))
+            for name, value in node.value:
+                text = name.value if isinstance(name, yaml.ScalarNode) else None
+                self._note(name, None if text is None else _A_KEY, depth + 1)
+                inner = None if text is None else known_key(text, key)
+                if text == MERGE_KEY and not isinstance(value, yaml.ScalarNode):
+                    inner = key
+                self._note(value, inner, depth + 1)
 
 
-def _secret_anchors(text: str) -> set[str]:
-    """Return the anchors of what aliases repeat where secrets stand, and of what stands inside."""
-    if not (_ANCHOR.search(text) and _ALIAS.search(text)):  # to walk twice takes twice the time
-        return set()
-    walk = _Walk(())
-    walk.scalars(text)
-    found: set[str] = set()
-    left = set(walk.anchors_in[None])
-    while left:
-        found |= left
-        left = {inner for anchor in left for inner in walk.anchors_in[anchor]} - found
-    return found
+def _shown_scalar(written: str, value: str, keys: set[str | None]) -> str | None:
+    """Return the text to show for a scalar, None if all of it is shown."""
+    # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
+    is_secret = None in keys or keys == {EXTENSION} or not HOLDERS.isdisjoint(keys)
+    if is_secret or written.startswith(("&", "!")):
+        return MASK
+    if _A_KEY in keys:
+        return None if _PLAIN_KEY.fullmatch(value) or written == MERGE_KEY else MASK
+    return next((shown for key in keys if (shown := _shown_value(value, key or _TOP)) is not None), None)
 
 
 def _shown_value(value: str, key: str) -> str | None:
@@ -286,7 +220,7 @@ def _shown_value(value: str, key: str) -> str | None:
     return None if masked == written else masked
 
 
-def _parts(line: str, scalars: list[tuple[int, int, str | None]]) -> Iterator[LinePart]:
+def _parts(line: str, scalars: Iterable[tuple[int, int, str | None]]) -> Iterator[LinePart]:
     done = 0
     for begin, end, shown in scalars:
         yield from _between(line, done, begin)
@@ -306,14 +240,10 @@ def _between(line: str, begin: int, end: int) -> Iterator[LinePart]:
 
 def _beginning(line: str) -> MaskedLine:
     """Keep of a line of unknown meaning its indentation, a known key, and a value of nothing but numbers."""
-    match = _BEGINNING.fullmatch(line)
+    match = _BEGINNING.match(line)
     assert match is not None  # all of it may be `rest`
-    parts = [LinePart(0, match["before"])]
-    if match["key"] is not None and match["key"] not in HARMLESS_KEYS:
-        parts, rest = [LinePart(0, match["before"][: match.start("key")])], line[match.start("key") :]
-    else:
-        rest = match["rest"]
-    if rest:
-        is_raw = match["key"] in HARMLESS_KEYS and _NUMBERS.fullmatch(rest) is not None
-        parts.append(LinePart(len(line) - len(rest), rest if is_raw else MASK, is_raw=is_raw))
-    return MaskedLine(tuple(parts))
+    is_harmless = match["key"] is not None and match["key"].rstrip().rstrip(":") in HARMLESS_KEYS
+    end = match.end("key") if is_harmless else match.end("before")
+    is_raw = is_harmless and _NUMBERS.fullmatch(line, end) is not None
+    rest = [LinePart(end, line[end:] if is_raw else MASK, is_raw=is_raw)] if line[end:] else []
+    return MaskedLine((LinePart(0, line[:end]), *rest))

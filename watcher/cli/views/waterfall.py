@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -113,8 +113,7 @@ def _without(phases: Phases, others: Phases) -> Phases:
 
 
 def _those_that_happened(phases: Phases) -> list[tuple[str, float]]:
-    pairs = ((field.name, getattr(phases, field.name)) for field in fields(phases))
-    return [(name, max(seconds, 0.0)) for name, seconds in pairs if seconds is not None]
+    return [(name, max(seconds, 0.0)) for name, seconds in phases._asdict().items() if seconds is not None]
 
 
 def _response(status: str, address: str, http_version: str | None, ip: str | None) -> Text:

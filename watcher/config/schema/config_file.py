@@ -39,6 +39,9 @@ from watcher.model.target import (
     DEFAULT_TIMEOUT_SECONDS,
 )
 
+# What begins so is for anchors: `x-shop: &shop {...}` is used by what repeats or merges it.
+EXTENSION = "x-"
+
 _NAME = {"pattern": r"\S", "maxLength": MAX_NAME_CHARS}
 _THRESHOLD = {"minimum": 1, "maximum": MAX_THRESHOLD}
 _ONE_AUTHORIZATION = ConfigDict(**STRICT, json_schema_extra={"not": {"required": ["basic_auth", "authorization"]}})
@@ -200,7 +203,9 @@ class ConfigFile(TypedDict, total=False):
     ]
     channels: Annotated[
         list[ChannelKeys] | None,
-        Key("where alerts are sent", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]'),
+        Key(
+            "where alerts are sent", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]', secret=True
+        ),
     ]
     connectivity: Annotated[
         ConnectivityKeys | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from watcher.config.schema.config_file import ConfigFile
+from watcher.config.schema.config_file import EXTENSION, ConfigFile
 from watcher.config.schema.value_types import VARIABLE
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def editor_schema() -> dict[str, Any]:
         # In a folder, each section may have its own file.
         "anyOf": [{"required": [key]} for key in made["properties"]],
         **made,
+        "patternProperties": {f"^{EXTENSION}": {"description": "for anchors, as in `x-shop: &shop {group: shop}`"}},
     }
 
 

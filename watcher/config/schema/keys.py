@@ -28,7 +28,7 @@ class Key:
         default_text: the default in words, if the value alone does not say it.
         example: a value as users would write it, in YAML.
         reason: the failure reason of a check that does not meet it.
-        secret: whether its value is never shown.
+        secret: whether its value is never shown; of a mapping with keys of its own, text in place of the mapping.
         bounds: keywords of JSON Schema that narrow its type.
     """
 

@@ -1,41 +1,32 @@
-"""Which keys of the configuration hold a secret, and which surely hold none."""
+"""Derives from the schema (`Key.secret`) which keys hold secrets, and recognizes names of secrets."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from watcher.config.schema.config_file import KNOWN_KEYS
+from watcher.config.schema.config_file import KNOWN_KEYS, SHAPES, all_keys
 
-# What stands under these, however deep, may be a secret.
-SECRET_KEYS = frozenset({"headers", "body", "password", "credentials", "proxy_url", "url", "secret", "exec"})
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECRET = frozenset(name for name, key in all_keys().items() if key.secret)
+# Text in place of one of these mappings may be the secret itself; the keys in the mapping decide for themselves.
+HOLDERS = _SECRET & SHAPES.keys()
+# All values under these keys may be secrets.
+SECRET_KEYS = _SECRET - HOLDERS
 HARMLESS_KEYS = frozenset(key for keys in KNOWN_KEYS.values() for key in keys) - SECRET_KEYS
-
-# What a header of these names says may be shown.
-SHOWN_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "cache-control",
-        "content-type",
-        "host",
-        "pragma",
-    }
-    | {"user-agent"}
-)
 
 _SECRET_WORDS = re.compile(r"pass|pwd|secret|token|cred|auth|cookie|key|private|sign|session", re.IGNORECASE)
 _SECRET_HEADERS = re.compile(r"auth|cookie|token|secret|passw|api-?_?key|access-?_?key", re.IGNORECASE)
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_SECRET_PARAMETERS = frozenset(
-    {"token", "secret", "password", "passwd", "pass", "pwd", "key", "sig", "signature", "auth", "credential", "jwt"}
+# As a word, or at the end of a word: `keyword` does not match.
+_SECRET_PARAMETERS = re.compile(
+    r"(?<![a-z])(?:token|secret|password|passwd|pass|pwd|key|sig|signature|auth|credential|jwt)(?![a-z])"
+    r"|(?:token|secret|password|key)\Z"
 )
-_SECRET_ENDS = ("token", "secret", "password", "apikey", "key")
-# The same as in `did_you_mean`: what is hinted at is what the key is taken for.
-_CUTOFF = 0.7
+_HUMP = re.compile("(?<=[a-z])(?=[A-Z])")
 
 
 def looks_secret(key: str) -> bool:
@@ -50,8 +41,13 @@ def is_secret_header(name: str) -> bool:
 
 def is_secret_parameter(name: str) -> bool:
     """Say whether a parameter of a query is named as tokens are, as in `access_token` and `apiKey`."""
-    words = _WORDS.findall(name)
-    return any(word.lower() in _SECRET_PARAMETERS for word in words) or name.lower().endswith(_SECRET_ENDS)
+    return _SECRET_PARAMETERS.search(_HUMP.sub("_", name).lower()) is not None
+
+
+def may_be_secret(path: Sequence[str | int]) -> bool:
+    """Return whether the value at a path may be a secret, also one of the wrong kind."""
+    keys = [step for step in path if isinstance(step, str)]
+    return not SECRET_KEYS.isdisjoint(keys) or not HOLDERS.isdisjoint(keys[-1:])
 
 
 def harmless_key(key: str, within: str | None) -> str | None:
@@ -75,5 +71,6 @@ def harmless_key(key: str, within: str | None) -> str | None:
 
 @lru_cache(maxsize=1000)
 def _closest(key: str, within: str | None) -> str | None:
-    close = difflib.get_close_matches(key, {*KNOWN_KEYS.get(within, ()), *SECRET_KEYS}, n=3, cutoff=_CUTOFF)
-    return close[0] if close and not SECRET_KEYS.intersection(close) else None
+    # The cutoff of `did_you_mean`: what is hinted at is what the key is taken for.
+    close = difflib.get_close_matches(key, {*KNOWN_KEYS.get(within, ()), *SECRET_KEYS}, n=3, cutoff=0.7)
+    return close[0] if close and SECRET_KEYS.isdisjoint(close) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, dotted
@@ -26,8 +28,10 @@ class Mistakes:
         Args:
             sources: the files, in the order of the report; mistakes outside these files come first.
         """
-        self._by_source: dict[str, dict[Mistake, None]] = {source: {} for source in sources}
-        self._others: dict[Mistake, None] = {}
+        # By each mistake, what it is about: what is merged or repeated is wrong wherever it is used.
+        self._by_source: dict[str, dict[Mistake, set[str]]] = {source: {} for source in sources}
+        self._others: dict[Mistake, set[str]] = {}
+        self._firsts: dict[object, Mistake] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -37,7 +41,7 @@ class Mistakes:
     def add(self, mistakes: Iterable[Mistake]) -> None:
         """Add complete mistakes."""
         for mistake in mistakes:
-            self._by_source.get(mistake.place.source, self._others)[mistake] = None
+            self._by_source.get(mistake.place.source, self._others).setdefault(mistake, set()).add(mistake.where)
             self._count += 1
 
     def complain(self, document: Document, path: Sequence[str | int], text: str, *, key: bool = False) -> None:
@@ -50,11 +54,14 @@ class Mistakes:
             key: whether the last key is wrong, not its value.
         """
         if self._count >= MAX_MISTAKES:
-            self._by_source[document.source].setdefault(Mistake(Place(document.source), "", MORE))
+            self._by_source[document.source].setdefault(Mistake(Place(document.source), "", MORE), set())
             return
         place = document.place_of(path, key=key)
         if not document.is_refused(place):
-            self.add([Mistake(place, dotted(path), document.without_values(path, text))])
+            mistake = Mistake(place, dotted(path), document.without_values(path, text))
+            first = self._firsts.setdefault((place, *path[-1:], mistake.text), mistake)
+            self._by_source[document.source].setdefault(first, set()).add(mistake.where)
+            self._count += 1
 
     def raise_if_any(self) -> None:
         """Raise all mistakes, in the order of the files and their lines.
@@ -64,4 +71,9 @@ class Mistakes:
         """
         if len(self):
             files = (self._others, *self._by_source.values())
-            raise ConfigurationError(mistake for file in files for mistake in by_place(file))
+            raise ConfigurationError(mistake for file in files for mistake in by_place(starmap(_counted, file.items())))
+
+
+def _counted(mistake: Mistake, wheres: set[str]) -> Mistake:
+    count = len(wheres)
+    return replace(mistake, text=f"{mistake.text} (so in {count} places)") if count > 1 else mistake

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from watcher.config.mistakes import did_you_mean, shown
 from watcher.config.schema.alert_keys import ConnectivityKeys, HeartbeatKeys
 from watcher.config.schema.channel_keys import ChannelKeys
-from watcher.config.schema.config_file import KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
+from watcher.config.schema.config_file import EXTENSION, KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
 from watcher.config.schema.page_keys import PageKeys
+from watcher.config.schema.secret_keys import may_be_secret
 from watcher.config.schema.window_keys import MaintenanceKeys
 from watcher.text.redaction import without_secrets
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _KEYS = all_keys()
 # Examples for keys whose value is a list or a mapping.
 _EXAMPLES = {name: f"{name}: {key.example}" for name, key in _KEYS.items() if key.example is not None}
-# Values that may have a secret are not shown.
-_SECRET_KEYS = frozenset(name for name, key in _KEYS.items() if key.secret)
 
 # The other sections beside `urls`: mappings and lists.
 _SECTIONS = ("defaults", "page", "connectivity", "heartbeat")
@@ -82,8 +81,7 @@ def _text_of_wrong_kind(path: Sequence[str | int], key: str | None, kind: str, v
 
 
 def _shown_at(path: Sequence[str | int], value: object) -> str:
-    # A text in place of a channel may have a secret, too.
-    if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)) or path[:-1] == ("channels",):
+    if may_be_secret(path):
         return "this"
     # It may be an address, as in `- https://user:password@example.com/`; a text with spaces and without a query is not.
     is_address = isinstance(value, str) and ("?" in value or not any(map(str.isspace, value)))
@@ -158,7 +156,8 @@ def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewh
         if data.get(key, data) is None or (key in _LISTS and data.get(key) == []):
             mistakes.complain(document, (key,), "is empty; write a value, or remove the key")
     try:
-        file: ConfigFile = _adapter(ConfigFile).validate_python(document.data)
+        known = {key: value for key, value in data.items() if not key.startswith(EXTENSION)}
+        file: ConfigFile = _adapter(ConfigFile).validate_python(known if data else document.data)
     except ValidationError as error:
         details: list[Any] = error.errors(include_url=False, include_context=False)
     else:

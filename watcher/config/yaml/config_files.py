@@ -1,4 +1,4 @@
-"""The config files: one, or all of a folder."""
+"""Finds and reads the config files: one file, or all files of a folder."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = (".yaml", ".yml")
-# The bound of one config file: more is a device, or was named by mistake. 100,000 targets take some 10 MB.
+# The bound of one config file: a larger file is a device or a mistake. 100,000 targets take some 10 MB.
 MAX_CONFIG_BYTES = 2**30
 _PIECE_BYTES = 2**20
 
 
 def config_files(path: Path, named_at: Place) -> list[Path]:
-    """Return the config files that a path stands for.
+    """Return the config files at a path.
 
     Args:
-        path: of a file, which is the only one then, or of a folder: all that end in `.yaml` or `.yml`, by name. What
-            is in folders below it does not count, nor does what is hidden: editors and Kubernetes put it there.
-        named_at: where the path was written.
+        path: the path of a file, or of a folder with files that end in `.yaml` or `.yml`. Folders below it and hidden
+            files, as of editors and Kubernetes, are ignored.
+        named_at: the place where the path is written.
 
     Raises:
         ConfigurationError: it is a folder that has none, or cannot be read.
@@ -42,7 +42,7 @@ def config_files(path: Path, named_at: Place) -> list[Path]:
 
 
 def read_config_file(path: Path, named_at: Place | None) -> bytes:
-    """Return what is in a config file.
+    """Return the content of a config file.
 
     Args:
         path: of the file.
@@ -52,7 +52,7 @@ def read_config_file(path: Path, named_at: Place | None) -> bytes:
         ConfigurationError: it cannot be read.
     """
     try:
-        # A pipe would be waited for without end, and a device may have no end.
+        # Opening a pipe may block forever, and a device may be endless.
         if path.exists() and not path.is_file():
             raise ConfigurationError([_no_file(path, named_at)])
         with path.open("rb") as file:
@@ -69,7 +69,7 @@ def read_config_file(path: Path, named_at: Place | None) -> bytes:
 
 
 def variables_in(path: Path) -> set[str] | None:
-    """Return the names of all variables that the config files refer to; None where one of them cannot be read."""
+    """Return the names of all variables in the config files; None if one of the files cannot be read."""
     names: set[str] = set()
     try:
         for file in config_files(path, Place(str(path))):
@@ -82,12 +82,14 @@ def variables_in(path: Path) -> set[str] | None:
 def _unreadable(path: Path, named_at: Place | None, error: Exception) -> Mistake:
     reason = error.strerror if isinstance(error, OSError) else error
     if named_at is None:
-        return Mistake(Place(str(path)), "", f"cannot be read: {reason}; make it readable, or take it away")
+        return Mistake(Place(str(path)), "", f"cannot be read: {reason}; make it readable, or remove it")
     text = f"{shown(str(path))} cannot be read: {reason}; correct the path, or make the file"
     return Mistake(named_at, "CONFIG_FILE_PATH", text)
 
 
 def _no_file(path: Path, named_at: Place | None) -> Mistake:
     if named_at is None:
-        return Mistake(Place(str(path)), "", "is no file; take it out of the folder")
-    return Mistake(named_at, "CONFIG_FILE_PATH", f"{shown(str(path))} is no file; name one, or a folder of them")
+        return Mistake(Place(str(path)), "", "is not a regular file; remove it from the folder")
+    return Mistake(
+        named_at, "CONFIG_FILE_PATH", f"{shown(str(path))} is not a regular file; name one, or a folder of them"
+    )

@@ -1,27 +1,23 @@
-"""A YAML document: its plain values, and at which line and column each of them stands."""
+"""A YAML document: its plain values, their places, and error texts without secrets."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
+from watcher.config.mistakes import ConfigurationError, Mistake, Place
+from watcher.config.yaml.compose import Composer
 from watcher.config.yaml.interpolation import references_in
-from watcher.config.yaml.loader import TOO_DEEP, loader_of, place_at
-from watcher.config.yaml.nodes import root_of
-from watcher.config.yaml.places import places_in
-from watcher.config.yaml.quotations import secret_ids, without_anchored, without_values
-from watcher.config.yaml.values import TOO_LARGE, ValueReader
+from watcher.config.yaml.loader import TOO_DEEP, place_at
+from watcher.config.yaml.quotations import without_anchored, without_values
+from watcher.config.yaml.scalars import TOO_LARGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from yaml.nodes import Node
-
-# What newer versions of libyaml say of a nesting that they meet before we do, as they read ahead.
+# Newer versions of libyaml read ahead, and report deep nesting first.
 DEPTH_OF_LIBYAML = "exceeded maximum nesting depth"
 
 
@@ -30,124 +26,71 @@ class Document:
 
     Attributes:
         source: the file's path as the user wrote it.
-        data: its plain value: mappings, lists, text, numbers, booleans, None.
-        mistakes: keys that are written twice, where the last one counts, keys that are no text, which are left out, and
-            variables that cannot be put in, where the text stays as it is.
+        data: the plain value: mappings, lists, text, numbers, booleans, None.
+        mistakes: see `Composer.mistakes`.
     """
 
     def __init__(self, source: str, text: str, variables: Mapping[str, str]) -> None:
-        """Read a text, and keep it for the places.
+        """Read a document.
 
         Args:
             source: the file's path as the user wrote it.
-            text: what stands in it.
-            variables: what `${NAME}` in a value becomes.
+            text: the content of the file.
+            variables: the values of `${NAME}`, by name.
 
         Raises:
-            yaml.YAMLError: it is no YAML.
+            yaml.YAMLError: the text is not valid YAML.
         """
-        reader = ValueReader(source, text, variables)
-        self.source = source
-        self.data: Any = reader.document()
-        self.mistakes: Sequence[Mistake] = by_place(reader.mistakes)
-        self._text = text
+        composer = Composer(source, text, variables)
+        self._tree = composer.compose()
         self._variables = variables
-        self._variables_by_id = reader.variables_by_id
-        self._refused_places = reader.refused_places
-        self._has_aliases = reader.has_aliases
-        self._pairs: dict[int, dict[Any, tuple[Node, Node]]] = {}  # of the mappings in which a place was looked for
-
-    @cached_property
-    def _root(self) -> Node | None:
-        # Made only when there is a mistake to tell the place of: it takes more memory than all else together.
-        return root_of(loader_of(self._text))
-
-    @cached_property
-    def _secret_ids(self) -> set[int]:
-        return secret_ids(self._root) if self._has_aliases else set()
+        self._used = composer.variables
+        self._refused_places = composer.refused_places
+        self.source = source
+        self.data: Any = self._tree.data
+        self.mistakes: Sequence[Mistake] = composer.mistakes
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
-        """Say where the value at a path stands, or the closest thing around it that is there.
+        """Return the place of the value at a path, or of the closest value around it that exists.
 
         Args:
             path: keys and indexes from the root, as in `("urls", 3, "interval")`.
-            key: the place of the last key instead of its value.
+            key: whether to return the place of the last key instead of its value.
         """
-        node = self._root
-        mark = node.start_mark if node else None
-        for depth, step in enumerate(path, start=1):
-            pair = self._child(node, step)
-            if pair is None:
-                break
-            node = pair[1]
-            mark = pair[0].start_mark if key and depth == len(path) else node.start_mark
-        return place_at(self.source, mark)
-
-    def places_of(self, paths: Iterable[tuple[str | int, ...]]) -> dict[tuple[str | int, ...], Place]:
-        """Say where the values at some paths stand; unlike `place_of`, this reads the file only up to the last of them.
-
-        Args:
-            paths: as for `place_of`, in a document without mistakes.
-        """
-        return places_in(self.source, self._text, paths)
+        found = self._tree.find(path)
+        return self._tree.place(found.key_mark if key and found.is_whole else found.mark)
 
     def is_substituted(self, path: Sequence[str | int]) -> bool:
-        """Say whether the value at a path is text with the value of a variable in it; this takes no time."""
+        """Return whether the value at a path is text with a variable filled in."""
         return bool(self.variables_in(path))
 
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
-        """Return the variables that were put into the text at a path; this takes no time."""
-        value = self._value_at(path)
-        return self._variables_by_id.get(id(value), frozenset()) if isinstance(value, str) else frozenset()
+        """Return the variables in the text at a path."""
+        found = self._tree.find(path)
+        return frozenset(references_in(self._tree.written.get(found.mark, "")) if isinstance(found.value, str) else ())
 
     def variables(self) -> frozenset[str]:
-        """Return the variables that were put into any text of the document."""
-        return frozenset().union(*self._variables_by_id.values())
+        """Return the variables in all texts of the document."""
+        return self._used
 
     def is_refused(self, place: Place) -> bool:
-        """Say whether a variable at a place could not be put in: what else is wrong there follows from it."""
+        """Return whether a variable at a place cannot be filled in; other mistakes there are consequences."""
         return place in self._refused_places
 
     def without_values(self, path: Sequence[str | int], text: str) -> str:
-        """Take the values of variables out of what is said of a value; slow the first time.
+        """Remove the values of variables from an error text; slow the first time.
 
         Args:
-            path: of the value; what goes on below a text means that, where it stands for a mapping.
-            text: what is said.
+            path: the path of the value; a path below a text, in the place of a mapping, means the text.
+            text: the error text.
         """
-        node = self._root
-        for step in path:
-            if isinstance(node, yaml.ScalarNode):
-                break
-            pair = self._child(node, step)
-            node = pair[1] if pair else None
-        if not isinstance(node, yaml.ScalarNode):
+        found = self._tree.find(path)
+        if isinstance(found.value, (dict, list)):
             return text
-        value = self._value_at(path)
-        if id(node) in self._secret_ids:
-            return without_anchored(text, str(value))
-        return without_values(text, value, node.value, self._variables) if references_in(node.value) else text
-
-    def _child(self, node: Node | None, step: str | int) -> tuple[Node, Node] | None:
-        if isinstance(node, yaml.MappingNode):
-            # Of a key that is written twice, the last one counts.
-            pairs = self._pairs.get(id(node))
-            if pairs is None:
-                scalars = (pair for pair in node.value if isinstance(pair[0], yaml.ScalarNode))
-                pairs = self._pairs[id(node)] = {key.value: (key, value) for key, value in scalars}
-            return pairs.get(step)
-        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            return node.value[step], node.value[step]
-        return None
-
-    def _value_at(self, path: Sequence[str | int]) -> Any:
-        value = self.data
-        for step in path:
-            if isinstance(value, dict):
-                value = value.get(step)
-            elif isinstance(value, list):
-                value = value[step] if isinstance(step, int) and step < len(value) else None
-        return value
+        if found.mark in self._tree.secret_marks:
+            return without_anchored(text, found.value)
+        written = self._tree.written.get(found.mark, "")
+        return without_values(text, found.value, written, self._variables) if references_in(written) else text
 
 
 def parse_yaml(source: str, content: bytes, variables: Mapping[str, str] | None = None) -> Document:
@@ -159,7 +102,7 @@ def parse_yaml(source: str, content: bytes, variables: Mapping[str, str] | None 
         variables: what `${NAME}` in a value becomes; none is set by default.
 
     Raises:
-        ConfigurationError: it is no YAML.
+        ConfigurationError: the content is not valid YAML.
     """
     text = _decoded(source, content)
     try:
@@ -170,11 +113,11 @@ def parse_yaml(source: str, content: bytes, variables: Mapping[str, str] | None 
 
 def _decoded(source: str, content: bytes) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         place = _place_after(source, content[: error.start].decode("utf-8-sig", "replace"))
         raise ConfigurationError([Mistake(place, "", "is not UTF-8; save the file as UTF-8")]) from error
-    # The parsers refuse these as well, but libyaml does not say where they stand.
+    # The parsers refuse these too, but libyaml does not report the place.
     if control := yaml.reader.Reader.NON_PRINTABLE.search(text):
         place = _place_after(source, text[: control.start()])
         raise ConfigurationError([Mistake(place, "", f"has the control character U+{ord(control[0]):04X}; remove it")])
@@ -190,9 +133,9 @@ def _syntax_mistake(source: str, text: str, error: yaml.YAMLError) -> Mistake:
         problem = TOO_DEEP
     place = place_at(source, mark)
     line = next(islice(text.splitlines(), (place.line or 1) - 1, None), "")
-    # YAML takes the braces of `{retries: ${RETRIES}}` for its own.
+    # In `{retries: ${RETRIES}}`, YAML reads the inner braces as a mapping.
     hint = ", and put ${NAME} in quotes where it stands in {} or []" if "${" in line else ""
-    return Mistake(place, "", f"is no valid YAML: {problem}; look at this line and the one before{hint}")
+    return Mistake(place, "", f"is not valid YAML: {problem}; look at this line and the one before{hint}")
 
 
 def _place_after(source: str, before: str) -> Place:

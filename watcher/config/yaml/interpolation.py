@@ -1,4 +1,4 @@
-"""`${VAR}` in the values of config files: put in before YAML says what kind of value it is, and never read again."""
+"""Fills in `${VAR}` in the values of config files: before YAML resolves the kind of the value, and only once."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def names_in(content: bytes) -> set[str]:
-    """Return the names of the variables that the bytes of a config file refer to, be they YAML or not."""
+    """Return the names of the variables in the bytes of a config file, which may be invalid YAML."""
     return {name.decode("ascii") for name in _NAME_IN_BYTES.findall(content)}
 
 
 def references_in(text: str) -> set[str]:
-    """Return the names of the variables that are put into a value."""
+    """Return the names of the variables in a value."""
     return {match["name"] for match in _REFERENCE.finditer(text) if match["name"]}
 
 
 class TooMuchError(Exception):
-    """The variables come to more than a config file may hold."""
+    """The values of the variables are longer than the bound of a config file."""
 
 
 class Interpolator:
-    """Puts variables into values."""
+    """Fills variables into values."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        """Begin with nothing put in.
+        """Start with the whole bound left.
 
         Args:
             variables: their values by name.
@@ -49,7 +49,7 @@ class Interpolator:
         self._left_chars = MAX_EXPANDED_CHARS
 
     def charge(self, chars: int) -> None:
-        """Count what a file comes to beyond its own length.
+        """Count characters beyond the length of the file.
 
         Raises:
             TooMuchError: it is more than the bound.
@@ -59,7 +59,7 @@ class Interpolator:
             raise TooMuchError
 
     def filled(self, text: str) -> str:
-        """Return a text with its variables put in.
+        """Return a text with its variables filled in.
 
         Raises:
             ValueError: it cannot be; the message says why, and has no value of a variable in it.
@@ -97,34 +97,13 @@ class Interpolator:
         return value
 
 
-def parts_of(template: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """Take a value apart.
-
-    Args:
-        template: as it is written.
-        variables: their values by name.
-
-    Yields:
-        its parts with the variables put in, and the name of the variable where one is from there, or is the default of
-        one that is named as secrets are.
-    """
-    end = 0
-    for match in _REFERENCE.finditer(template):
-        yield template[end : match.start()], None
-        end = match.end()
-        name, default = match["name"], match["default"]
-        value = variables.get(name or "")
-        if match["dollar"]:
-            yield "$", None
-        elif value:
-            yield value, name
-        elif default is not None:
-            yield _text_of_default(default), name if looks_secret(name) else None
-    yield template[end:], None
+def literals_of(template: str) -> list[str]:
+    """Return the text before, between and after the variables of a template."""
+    return _REFERENCE.sub("\0", template).split("\0")
 
 
 def without_secret_defaults(template: str) -> str:
-    """Mask the defaults of variables that are named as secrets are."""
+    """Mask the defaults of variables with names of secrets."""
     return _REFERENCE.sub(_without_secret_default, template)
 
 

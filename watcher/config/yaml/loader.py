@@ -1,4 +1,4 @@
-"""How YAML is read: which of its values there are, and at which place something is wrong with them."""
+"""Which values YAML has, and the places of its errors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from yaml.error import Mark
     from yaml.nodes import Node
 
-# libyaml is some ten times faster, which 100,000 targets notice; the pure parser is for platforms without it.
+# libyaml is some ten times faster, which matters for 100,000 targets; the pure parser is for platforms without it.
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OMITTED_TAGS = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp", "merge", "value", "yaml"))
-# Decimal numbers, as JSON and YAML 1.2 have them: `1:30`, `010`, `0x5` and `1_0` are text. YAML 1.1 silently takes them
-# for 90, 8, 5 and 10.
+# Decimal numbers, as in JSON and YAML 1.2: `1:30`, `010`, `0x5` and `1_0` are text. YAML 1.1 silently reads 90, 8, 5
+# and 10.
 _DIGITS = "(?:0|[1-9][0-9]*)"
 _EXPONENT = "(?:[eE][-+]?[0-9]+)"
 _NUMBERS = (
@@ -33,9 +33,12 @@ _NUMBERS = (
 
 _OWN_TAG = re.compile(r"tag:yaml\.org,2002:(?:binary|omap|pairs|set|seq|map|timestamp|merge|value|yaml|python/.*)")
 
-# Two escapes that are one character in JSON, behind backslashes that are none of theirs.
+# Two escapes that are one character in JSON, after any escaped backslashes.
 _HIGH_HALF = re.compile(r"\\u[dD][89abAB]")
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+# In quotes, it is a key like any other.
+MERGE_KEY = "<<"
 
 # The bound of the recursion of our readers.
 MAX_NESTING = 100
@@ -43,24 +46,24 @@ TOO_DEEP = f"is nested more than {MAX_NESTING} deep"
 
 
 class Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time
-    """Reads scalars as JSON would: no dates (`2026-13-45` raises in PyYAML) and no merge keys (they can explode).
+    """Reads scalars as JSON does: without dates (PyYAML raises at `2026-13-45`); the composer resolves merge keys.
 
-    Of YAML 1.1, `yes`, `no`, `on` and `off` stay booleans.
+    `yes`, `no`, `on` and `off` are booleans, as in YAML 1.1.
     """
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:  # as in PyYAML
-        """Make a value; what PyYAML's constructors let through, as for `!!int x`, becomes an error with a place."""
+        """Construct a value; exceptions of PyYAML's constructors, as for `!!int x`, become errors with a place."""
         if node.tag not in self.yaml_constructors:
             raise error_at(node, text_of_tag(node.tag))
         try:
             return super().construct_object(node, deep)
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            problem = f"this is no {node.tag.rpartition(':')[2]}"
+            problem = f"this is not a valid {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
 class _PairLoader(Loader):
-    """Reads what `loader_of` has disguised."""
+    """Restores the escapes that `loader_of` has replaced."""
 
     def __init__(self, text: str, stand_in: str) -> None:
         super().__init__(text)
@@ -87,13 +90,12 @@ for _first in "-+.0123456789":
 
 
 def loader_of(text: str) -> Loader:
-    """Return a loader of a text that may have the pairs of escapes in it of which JSON makes one character.
+    """Return a loader of a text that may have JSON's pairs of escapes for one character.
 
-    libyaml refuses them. A private character takes the place of their backslashes meanwhile, so that all that is in the
-    text stays where it is.
+    libyaml refuses such pairs. So a private character replaces their backslashes, which moves nothing in the text.
 
     Args:
-        text: a whole document.
+        text: the whole document.
     """
     if _HIGH_HALF.search(text):
         stand_in = next((private for private in map(chr, range(0xE000, 0xF900)) if private not in text), "\\")
@@ -109,16 +111,16 @@ def _character_of(pair: re.Match[str]) -> str:
 
 
 def text_of_tag(tag: str) -> str:
-    """Say that there is no such tag; only YAML's own are named, another may be a password that begins with `!`."""
+    """Return the error text of an unknown tag; it names only YAML's own, since another may be a password with `!`."""
     own = f" '{tag}'" if _OWN_TAG.fullmatch(tag) else "; put text that begins with ! in quotes"
     return f"could not determine a constructor for the tag{own}"
 
 
 def place_at(source: str, mark: Mark | None) -> Place:
-    """Return the place of a mark, or the beginning of the file where there is none."""
+    """Return the place of a mark, or the start of the file without a mark."""
     return Place(source, 1, 1) if mark is None else Place(source, mark.line + 1, mark.column + 1)
 
 
 def error_at(event: Any, problem: str) -> yaml.MarkedYAMLError:
-    """Return an error about what an event is about."""
+    """Return an error at the place of an event."""
     return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)

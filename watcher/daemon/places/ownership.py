@@ -10,7 +10,7 @@ import structlog
 
 from watcher.model.clock_trust import wall_seconds
 from watcher.model.places import COMBINED
-from watcher.model.resumption import RENAMED, TAKEN_OUT
+from watcher.model.resumption import RENAMED, TAKEN_OUT, left_by
 from watcher.model.state import NEVER_CHECKED, Flip, State
 from watcher.outbox.encoding import encode_standing, encode_standing_entry
 from watcher.outbox.flip_door import record_flips
@@ -56,6 +56,7 @@ class OwnedTargets:
         self.standings: dict[str, Standing] = {}
         self._doubted = set[str]()  # names in `standings` that another replica may have taken over
         self._wanted_since: dict[str, float] = {}  # of targets that are not held here yet; by the steady clock
+        self._is_mixed = False
 
     def holds(self, target: str) -> bool:
         """Whether this replica decides for a target, and no other replica can have taken it over."""
@@ -65,12 +66,14 @@ class OwnedTargets:
         """Claim some or all targets again before the next decision: another replica may have taken them over."""
         self._doubted |= self.standings.keys() if names is None else self.standings.keys() & set(names)
 
-    async def follow(self, wanted: Collection[str], clock_seconds: float) -> set[str]:
+    async def follow(self, wanted: Collection[str], clock_seconds: float, *, is_mixed: bool = False) -> set[str]:
         """Release the targets that are not wanted, and claim those that are.
 
         Args:
             wanted: the names of the targets for which this replica is to decide.
             clock_seconds: of a clock that is never set.
+            is_mixed: whether replicas have different files. A target has one common state, so a living owner with
+                another file keeps it: otherwise the replicas would take it from each other.
 
         Returns:
             the names of the targets that this call has claimed.
@@ -80,7 +83,8 @@ class OwnedTargets:
         """
         await self.release([name for name in self.standings if name not in wanted])
         missing = [name for name in wanted if not self.holds(name)]
-        self._wanted_since = {name: self._wanted_since.get(name, clock_seconds) for name in missing}
+        waiting, self._is_mixed = {} if is_mixed else self._wanted_since, is_mixed
+        self._wanted_since = {name: waiting.get(name, clock_seconds) for name in missing}
         claimed = set[str]()
         for first in range(0, len(missing), TARGETS_A_CLAIM):
             some = missing[first : first + TARGETS_A_CLAIM]
@@ -93,8 +97,8 @@ class OwnedTargets:
 
     @property
     def has_all(self) -> bool:
-        """Whether all wanted targets are held here, and no other replica still has one."""
-        return all(map(self.holds, self._wanted_since))
+        """Whether all wanted targets are held here, except those that replicas with another file may keep."""
+        return self._is_mixed or all(map(self.holds, self._wanted_since))
 
     async def record(self, decisions: Mapping[str, Decision]) -> None:
         """Write decisions to the outbox, all or nothing.
@@ -127,13 +131,16 @@ class OwnedTargets:
             self._doubted.discard(name)
         self._written()
 
-    async def end(self, names: Collection[str], renamed: Mapping[str, str], now: datetime) -> None:
+    async def end(
+        self, names: Collection[str], renamed: Mapping[str, str], now: datetime, kept: Collection[str] = ()
+    ) -> None:
         """Pause and release targets that were removed from the file, or no longer have `locations`.
 
         Args:
             names: of targets for which this replica decides, or did when it ran last.
             renamed: new names of targets, by the former ones.
             now: the time.
+            kept: names that are still configured.
 
         Raises:
             OutboxUnavailableError: the flips or the release are not written.
@@ -146,7 +153,7 @@ class OwnedTargets:
         flips = [
             Flip(
                 *(name, COMBINED, one.since or now, now, one.state, before[name].state),
-                RENAMED if name in renamed else TAKEN_OUT,
+                RENAMED if name in renamed else left_by(COMBINED) if name in kept else TAKEN_OUT,
                 number=one.flips,
             )
             for name, one in ended.items()
@@ -161,7 +168,7 @@ class OwnedTargets:
             return None
         force_at = clock_seconds - self._force_seconds
         late = [name for name in names if name not in taken and self._wanted_since[name] <= force_at]
-        if not late:
+        if self._is_mixed or not late:
             return taken
         log.warning("decisions taken over by force, their replica does not release them", targets=len(late))
         return {**taken, **(await self._claims.claim(late, by_force=True) or {})}

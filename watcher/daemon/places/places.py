@@ -19,6 +19,7 @@ from watcher.cluster.membership import Membership
 from watcher.cluster.replica_name import kept_name
 from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.places.alone import Alone
+from watcher.daemon.places.causes import Causes
 from watcher.daemon.places.decisions import Decision, decide
 from watcher.daemon.places.ownership import OwnedTargets
 from watcher.daemon.places.poll import Poll
@@ -122,6 +123,7 @@ class Places:
         self._owned = OwnedTargets(sinks.disk, claims, written, FORCE_BEATS * self._timing.beat_seconds)
         self._alone = Alone(sinks.disk, settings.location, sinks.board, self._views, self._owned, written)
         self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
+        self._causes = Causes(reader, sinks.disk.outbox.id)
         self.membership: Membership | None = None
         self._is_registered = False
         self._register_again_at = math.inf
@@ -131,6 +133,7 @@ class Places:
         self._due = set[str]()  # targets to decide: a view, the file or the owner has changed since the last decision
         self._ended = set[str]()  # targets decided here that no longer have `locations`
         self._renamed: dict[str, str] = {}
+        self._configured = frozenset[str]()  # all names of the file
         self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
         self._wanted = frozenset[str]()
         self._changed = trio.Event()
@@ -142,8 +145,9 @@ class Places:
             targets: all that are configured.
             renamed: new names of targets, by the former ones.
         """
-        before = self._views.targets
-        self._views.use(targets)
+        before, configured = self._views.targets, list(targets)
+        self._views.use(configured)
+        self._configured = frozenset(target.name for target in configured)
         # The same views may result in another state, as with another quorum.
         self._due |= {name for name, target in self._views.targets.items() if before.get(name) is not target}
         self._ended = (self._ended | self._owned.standings.keys()) - self._views.targets.keys()
@@ -261,7 +265,7 @@ class Places:
             self._wanted = frozenset(name for name in self._views.targets if share.holds(name))
             if any(one is not None and one.peers != one.agreed for one in (former, share)):
                 self._owned.doubt()  # replicas with another file decide for some of these as well
-        claimed = await self._owned.follow(self._wanted, steady_seconds())
+        claimed = await self._owned.follow(self._wanted, steady_seconds(), is_mixed=share.is_mixed)
         standings = self._owned.standings
         self._views.take((name, PlaceView(COMBINED, standings[name].state, standings[name].since)) for name in claimed)
         self._due |= claimed
@@ -280,6 +284,8 @@ class Places:
                 found = decide(self._views.targets[name], self._owned.standings[name], views, now) if views else None
                 if found is not None:
                     decisions[name] = found
+                elif views:
+                    self._causes.note(name, self._views.combined_of(name))
             if decisions:
                 try:
                     await self._owned.record(decisions)
@@ -287,7 +293,10 @@ class Places:
                     self._due.update(some)
                     raise
                 self._views.take((name, one.view) for name, one in decisions.items())
+                for name, one in decisions.items():
+                    self._causes.note(name, one.view, is_flip=True)
             await trio.lowlevel.checkpoint()
+        await self._causes.tell(self.decides)
         if self._owned.standings and trio.current_time() >= self._mark_at:
             self._mark_at = trio.current_time() + MARK_SECONDS
             await mark_decided(self._database, self._disk.outbox.id)
@@ -296,7 +305,7 @@ class Places:
         ended, renamed = set(self._ended), dict(self._renamed)
         if ended:  # while these had an owner, a replica with the former file may have registered them
             self._register_again_at = trio.current_time() + TELL_AGAIN_SECONDS
-        await self._owned.end(ended, renamed, now)
+        await self._owned.end(ended, renamed, now, self._configured)
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
 

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 # A look for changes goes back this far, since a flip may have waited in an outbox after it was confirmed.
 RECENT_SECONDS = 15.0
-# A place with an older backlog than this may store flips that are too old for a look for changes.
-LATE_SECONDS = 10.0
-# After this many looks for changes, a look at all targets finds flips that were stored too late for them.
+# After this many looks for changes comes a look at all targets. Flips that were stored too late for a look for changes
+# are counted in the database, and lead to a look at all at once.
 LOOKS_BETWEEN_ALL = 60
 # The most rows that are taken before other tasks get a turn.
 ROWS_A_TURN = 1000
@@ -83,7 +82,7 @@ class Poll:
         self._clock = clock
         self._looks = 0
         self._is_away, self._looks_at_all = False, True
-        self._ages: Mapping[str, Age] = {}
+        self._late: int | None = None  # the number of late flips at the last look
         # When the database was back. The places alive before, `_kept`, have one grace from then on for a beat.
         self._back_at = -math.inf
         self._kept = frozenset[str]()
@@ -101,8 +100,8 @@ class Poll:
         """
         targets, is_back = self._views.targets, self._is_away
         try:
-            now, ages = await ages_of_places(self._database)
-            are_all = self._looks_at_all or is_back or self._looks >= LOOKS_BETWEEN_ALL or self._has_caught_up(ages)
+            now, ages, late = await ages_of_places(self._database)
+            are_all = self._looks_at_all or is_back or self._looks >= LOOKS_BETWEEN_ALL or late != self._late
             self._looks_at_all = False
             said = await self._read(list(targets) if are_all else None)
         except StorageError:
@@ -110,7 +109,7 @@ class Poll:
             raise
         if is_back:
             self._is_away, self._back_at, self._kept = False, self._clock(), self._views.living
-        self._looks, self._ages = 0 if are_all else self._looks + 1, ages
+        self._looks, self._late = 0 if are_all else self._looks + 1, late
         is_other = self._views.live(self._living(ages))
         changed = await self._take(said)
         known = {name for name, view in said if view.location == COMBINED and view != _UNWATCHED}
@@ -125,14 +124,6 @@ class Poll:
         for first in range(0, len(names), TARGETS_A_QUESTION):
             said += await views_of_places(self._database, places, names[first : first + TARGETS_A_QUESTION])
         return said
-
-    def _has_caught_up(self, ages: Mapping[str, Age]) -> bool:
-        """Return whether a place has stored a backlog that waited long in its outbox, or a part of it."""
-        before = {place: age.stored for place, age in self._ages.items() if age.stored is not None}
-        return any(
-            age.stored is not None and (former := before.get(place, math.inf)) > LATE_SECONDS and age.stored < former
-            for place, age in ages.items()
-        )
 
     def _living(self, ages: Mapping[str, Age]) -> frozenset[str]:
         """Return the living places, and set `is_settled` by whether they have stored the backlog of their outboxes.

@@ -52,6 +52,7 @@ class Elsewhere:
         self._has_read = False
         self._at_places: Mapping[tuple[str, str], State] = {}
         self.asks_places = False
+        self._asked = trio.Event()
 
     def state_at(self, location: str, target: str) -> State | None:
         """Return the state of a target that is watched at another location; None if unknown."""
@@ -82,6 +83,7 @@ class Elsewhere:
         Raises:
             StorageError: the database does not answer; the former states are kept.
         """
+        self._asked.set()
         known, self._checked_until = await self._source.others()
         at_places = await self._source.at_other_places() if self.asks_places else {}
         is_news = _states(known) != _states(self._known) or at_places != self._at_places
@@ -91,10 +93,12 @@ class Elsewhere:
             self._changed()
 
     async def run(self) -> NoReturn:
-        """Read the states regularly, until cancelled."""
+        """Read the states regularly, until cancelled; without other replicas, only after a call of `ask`."""
         while True:
             if not self._are_there():
                 self._known, self._at_places, self._checked_until, self._has_read = {}, {}, None, False
+                self._asked = trio.Event()
+                await self._asked.wait()
             else:
                 with suppress(StorageError):  # the drain logs it
                     await self.ask()

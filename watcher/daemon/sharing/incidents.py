@@ -17,15 +17,25 @@ from watcher.outbox.startup import standings_of
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from watcher.alerting.policy.event import Incident
-    from watcher.daemon.sharing.sharer import Claims
     from watcher.outbox.thread import OutboxThread
 
 log = structlog.get_logger()
 
 _WITHOUT_INCIDENT = frozenset({State.UP, State.PAUSED, State.PENDING})
+# The most renamed targets whose new names wait for a claim; the oldest are dropped first, and begin without incident.
+MAX_RENAMED = 10_000
+
+
+class Claims(Protocol):
+    """Claims targets; see `watcher.postgres.ownership.Ownership`."""
+
+    async def claim(
+        self, names: Sequence[str], *, by_force: bool = False, renamed: Collection[str] = ()
+    ) -> dict[str, Taken] | None:
+        """Claim targets that no other living replica has, or by force; None if the database is unreachable."""
 
 
 class Past(Protocol):
@@ -51,42 +61,54 @@ class ClaimsWithIncidents:
         self._past = past
         self._disk = disk
         self._location = location
-        self._formers: dict[str, str] = {}  # the former names of renamed targets, by the new ones
+        # Of renamed targets that are not claimed yet, by the new names: the former name of one that another replica
+        # has watched; None for one that goes on here, with its state and its incident. At most `MAX_RENAMED`.
+        self._formers: dict[str, str | None] = {}
 
-    def rename(self, renamed: Mapping[str, str]) -> None:
+    def rename(self, renamed: Mapping[str, str], here: Collection[str] = ()) -> None:
         """Record renames of targets, so that a claim of a new name continues the incident of the former.
 
         Args:
             renamed: the new names, by the former ones.
+            here: the new names of targets that were watched here and go on here.
         """
-        self._formers |= {new: old for old, new in renamed.items()}
+        self._formers |= {new: None if new in here else old for old, new in renamed.items()}
+        for name in list(self._formers)[:-MAX_RENAMED]:
+            del self._formers[name]
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
-        """Claim targets before anything is recorded of them here; see `watcher.postgres.ownership.Ownership`."""
-        taken = await self._claims.claim(names, by_force=by_force)
-        from_others = {name: one for name, one in (taken or {}).items() if one.until is not None}
+        """Claim targets before anything is recorded of them here; see `watcher.postgres.ownership.Ownership`.
+
+        Targets that go on here under another name are claimed while they are checked.
+        """
+        going_on = [name for name in names if name in self._formers and self._formers[name] is None]
+        taken = await self._claims.claim(names, by_force=by_force, renamed=going_on)
+        if not taken:
+            return taken
+        from_others = {name: one for name, one in taken.items() if one.until is not None}
         if from_others:
             try:
                 await self._adopt(from_others)
             except (StorageError, OutboxUnavailableError) as error:
                 log.warning("open incidents of targets taken over are unknown", error=error)
-        new = [name for name, one in (taken or {}).items() if one.standing is None and name in self._formers]
-        if new and taken is not None:
+        formers = {name: self._formers.pop(name, None) for name in taken}
+        new = {old: name for name, old in formers.items() if old is not None and taken[name].standing is None}
+        if new:
             try:
                 taken |= await self._go_on(new)
             except (StorageError, OutboxUnavailableError) as error:
                 log.warning("open incidents of renamed targets are unknown", error=error)
         return taken
 
-    async def _go_on(self, names: Sequence[str]) -> dict[str, Taken]:
-        """Continue open incidents of renamed targets under their new names."""
-        own = await self._disk.run(partial(standings_of, names=names, location=self._location))
-        new_names = {self._formers[name]: name for name in names if name not in own}
-        opened = [replace(one, target=new_names[one.target]) for one in await self._past.incidents(list(new_names))]
+    async def _go_on(self, new_names: Mapping[str, str]) -> dict[str, Taken]:
+        """Continue open incidents under new names, given by the former ones; nobody has watched these before."""
+        own = await self._disk.run(partial(standings_of, names=new_names.values(), location=self._location))
+        left = {old: name for old, name in new_names.items() if name not in own}
+        opened = [replace(one, target=left[one.target]) for one in await self._past.incidents(list(left))]
         targets = [one.target for one in opened]
         await self._disk.run(partial(adopt_incidents, location=self._location, targets=targets, incidents=opened))
         now = utc_now()
-        return {one.target: Taken(Standing(State.UNKNOWN, now, one.trouble), now) for one in opened}
+        return {one.target: Taken(Standing(State.UNKNOWN, now, one.trouble)) for one in opened}
 
     async def _adopt(self, taken: Mapping[str, Taken]) -> None:
         own = await self._disk.run(partial(standings_of, names=taken, location=self._location))

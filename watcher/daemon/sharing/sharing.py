@@ -21,7 +21,7 @@ from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
-from watcher.model.clock_trust import WALL_CLOCK
+from watcher.model.clock_trust import WALL_CLOCK, next_beat
 from watcher.model.target import watched_at
 from watcher.model.wording import duration
 from watcher.outbox.errors import OutboxUnavailableError
@@ -30,7 +30,7 @@ from watcher.postgres.ownership import Ownership
 from watcher.postgres.queries.channels import ChannelLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from watcher.checking.check_context import CheckContext
     from watcher.cluster.protocol import Share
@@ -102,6 +102,7 @@ class Sharing:
         self._timing = timing
         self._sinks = sinks
         self._at_last_beat = 0.0, 0  # the summed lateness of all checks in seconds, and their number
+        self._of_the_file: Sequence[Target] = configuration.targets  # of the start
         self._configured: Sequence[Target] = watched_at(configuration.targets, location)
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
@@ -128,7 +129,7 @@ class Sharing:
         """Return the targets to watch from the start, after `join`."""
         share = self._first_share
         if share is None:
-            log.warning("PostgreSQL unreachable, other replicas unknown: all targets of the file are checked here")
+            log.warning("PostgreSQL unreachable, other replicas unknown: all targets of this location are checked here")
             return Beginning(self._configured, frozenset(target.name for target in self._configured))
         held = [target for target in self._configured if share.holds(target.name)]
         names = [target.name for target in held]
@@ -159,9 +160,14 @@ class Sharing:
         since = int(trio.current_time() - sharer.changed_at)
         return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
+    async def until_shared(self) -> None:
+        """Wait until there are others."""
+        while (share := self.membership.share) is None or share.is_alone:
+            await self.membership.changed_from(share)
+
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Resume the targets watched here; see `resume_share`."""
-        configured = frozenset(target.name for target in self._configured)
+        configured, self._of_the_file = self._of_the_file, ()
         return self._disk.run(lambda outbox: resume_share(outbox, beginning, configured, self._location, now))
 
     async def run(
@@ -201,13 +207,14 @@ class Sharing:
         """End the lease: the database has everything, so the others need not wait any more."""
         await self.membership.end()
 
-    def rename(self, renamed: Mapping[str, str]) -> None:
+    def rename(self, renamed: Mapping[str, str], here: Collection[str]) -> None:
         """Record renames of targets.
 
         Args:
             renamed: the new names, by the former ones.
+            here: the names of targets that start here without a claim.
         """
-        self._claims.rename(renamed)
+        self._claims.rename(renamed, here)
 
     async def take_back(self) -> None:
         """Write again who owns the targets that are watched here, if the database was restored from a backup."""
@@ -222,7 +229,7 @@ class Sharing:
 
     async def _keep_known(self) -> NoReturn:
         while True:
-            await trio.sleep(TAKE_BACK_EVERY_SECONDS)
+            await trio.sleep_until(next_beat(trio.current_time(), TAKE_BACK_EVERY_SECONDS))
             await self.take_back()
 
     async def _claim_what_others_took(self) -> NoReturn:

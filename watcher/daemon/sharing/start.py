@@ -11,7 +11,7 @@ from watcher.outbox.startup import leave_former_location, note, past_of, release
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from watcher.model.resumption import Taken
     from watcher.model.state import Standing
@@ -37,14 +37,14 @@ class Beginning:
 
 
 def resume_share(
-    outbox: Outbox, beginning: Beginning, configured: Collection[str], location: str, now: float
+    outbox: Outbox, beginning: Beginning, configured: Sequence[Target], location: str, now: float
 ) -> Mapping[str, Standing]:
     """Resume the targets watched here, and release those that others watch; blocks.
 
     Args:
         outbox: to read and to write.
         beginning: the targets watched here.
-        configured: the names of all targets.
+        configured: all targets, at this location and elsewhere.
         location: of this replica.
         now: seconds since 1970.
 
@@ -70,16 +70,19 @@ def resume_share(
         )
     )
     here = {target.name for target in beginning.targets}
+    elsewhere = frozenset(target.name for target in configured if not target.is_watched_at(location))
+    shared = frozenset(target.name for target in configured).difference(elsewhere)
     others = {name: standing for name, standing in own.items() if name not in here}
     mine = [name for name in others if beginning.owners.get(name) == outbox.id]
-    # A target that is no longer configured anywhere is paused by the replica that watched it last.
+    # A target that no replica of this location watches any more is paused by the replica that watched it last.
     gone = {
         name: standing
         for name, standing in others.items()
-        if name not in configured and beginning.owners.get(name) in {None, outbox.id}
+        if name not in shared and beginning.owners.get(name) in {None, outbox.id}
     }
     note(outbox, resumption, location, now)
-    note(outbox, resume((), gone, location, alive_at=looked_until, now=moment), location, now)
+    ended = resume((), gone, location, alive_at=looked_until, now=moment, elsewhere=elsewhere)
+    note(outbox, ended, location, now)
     if mine:
         release(outbox, mine, location, looked_until.timestamp())
     outbox.forget_standings(location, others.keys() - gone.keys())

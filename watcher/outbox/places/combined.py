@@ -18,7 +18,7 @@ from watcher.alerting.policy.incidents import follow
 from watcher.alerting.policy.records.json_values import flip_from_json
 from watcher.model.alerts.rows import UnreadableRowError, reading
 from watcher.model.places import COMBINED
-from watcher.model.resumption import TAKEN_OUT
+from watcher.model.resumption import TAKEN_OUT, left_by
 from watcher.model.state import Flip, State
 from watcher.outbox.alerts import FlipsFollowed
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from watcher.model.outcome import Fault
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
 
@@ -33,6 +34,7 @@ _INCIDENTS = "SELECT location, target, payload FROM incidents ORDER BY location,
 _INCIDENT = "SELECT payload FROM incidents WHERE location = ? AND target = ?"
 _END_INCIDENT = "DELETE FROM incidents WHERE location = ? AND target = ?"
 _SET_INCIDENT = "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?)"
+_NOTE = "INSERT OR REPLACE INTO meta VALUES ('combined_targets', ?)"  # the names of the last configuration
 _NEWEST_FLIP = "SELECT payload FROM newest_flips WHERE location = ? AND target = ?"
 
 
@@ -40,6 +42,8 @@ def use_combined(
     outbox: Outbox, targets: Mapping[str, Target], location: str, now: float, renamed: Mapping[str, str] | None = None
 ) -> None:
     """Set which targets several places watch, before the first flip by that configuration, and move their incidents.
+
+    The names are kept in the outbox: `locations` may also be removed while the daemon is stopped.
 
     Args:
         outbox: whose incidents follow its flips.
@@ -49,7 +53,7 @@ def use_combined(
         now: seconds since 1970.
         renamed: new names of targets, by the former ones.
     """
-    moment, before = datetime.fromtimestamp(now, UTC), outbox.combined_targets
+    moment, before = datetime.fromtimestamp(now, UTC), _noted_in(outbox)
     outbox.combined_targets = names = frozenset(name for name, target in targets.items() if target.locations)
     opened = {(place, name): payload for place, name, payload in outbox.read(_INCIDENTS)}
     renamed = renamed or {}
@@ -59,16 +63,17 @@ def use_combined(
     misplaced = [
         (place, name) for place, name in opened if (place == COMBINED) is not (renamed.get(name, name) in names)
     ]
-    # Targets that lost `locations` in a reload, and may have an incident at this place.
+    # Targets that lost `locations`, and may have an incident at this place.
     apart = [name for name in sorted(before - names) if name in targets and (location, name) not in opened]
-    if not (misplaced or apart or going_on):
+    if not (misplaced or apart or going_on or names != before):
         return
     events = list[AlertEvent]()
-    changes = list[tuple[str, tuple[str, ...]]]()
+    changes: list[tuple[str, tuple[str, ...]]] = [(_NOTE, (json.dumps(sorted(names)),))]
     for place, name in misplaced:
         changes.append((_END_INCIDENT, (place, name)))
         with suppress(UnreadableRowError):
-            events.append(_ended(decode_incident(opened[place, name]), State.PAUSED, moment))
+            cause = left_by(place) if name in targets else TAKEN_OUT
+            events.append(_ended(decode_incident(opened[place, name]), State.PAUSED, moment, cause))
     for old, new in going_on.items():
         with suppress(UnreadableRowError):
             open_now = replace(decode_incident(opened[COMBINED, old]), target=new)
@@ -121,11 +126,19 @@ def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], b
         _write(outbox, events, changes, now)
 
 
-def _ended(incident: Incident, state: State, now: datetime) -> AlertEvent:
+def _ended(incident: Incident, state: State, now: datetime, cause: Fault | None = None) -> AlertEvent:
     """Return the end of an incident that no flip of its target ends. The flip made here has no number."""
-    cause = TAKEN_OUT if state is State.PAUSED else None
     flip = Flip(incident.target, incident.location, now, now, state, incident.trouble, cause)
     return AlertEvent(0, Change.CLOSED, now, incident, flip, incident.target, incident.location)
+
+
+def _noted_in(outbox: Outbox) -> frozenset[str]:
+    """Return the names of the last configuration; none if a damaged disk has changed them."""
+    noted = outbox.meta("combined_targets")
+    with suppress(ValueError):
+        names = json.loads(noted) if isinstance(noted, str) else []
+        return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+    return frozenset()
 
 
 def _incident_of_newest_flip(outbox: Outbox, location: str, target: str) -> Incident | None:

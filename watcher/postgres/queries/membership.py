@@ -246,7 +246,7 @@ async def members_and_agreements(database: Database) -> tuple[list[KnownReplica]
     """
 
     async def run(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
-        async with transaction(connection, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, isolation="REPEATABLE READ", readonly=True):
             return await connection.fetch(_MEMBERS), await connection.fetch(_AGREEMENTS)
 
     rows, agreed = await database.operate(run)

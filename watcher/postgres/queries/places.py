@@ -8,10 +8,12 @@ from watcher.model.places import COMBINED, PlaceView
 from watcher.model.state import State, state_named
 from watcher.postgres.bridge import transaction
 from watcher.postgres.registration import REGISTRATION_SECONDS, tell_targets
+from watcher.postgres.server_encoding import fitting_text, stored_name
+from watcher.postgres.tables.ownership import LOCK_TARGETS
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.model.target import Target
@@ -33,7 +35,8 @@ _RECENT = _VIEWS.format("""ARRAY(
 )""")
 # A place is alive by its replicas' beats, and by the times until which they have stored everything.
 _AGES = """
-SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
+SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored,
+    (SELECT sum(late) FROM outboxes) AS late
 FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN (
     SELECT location, extract(epoch FROM clock_timestamp() - beat_at) AS heard, NULL::numeric AS stored FROM members
     UNION ALL
@@ -45,6 +48,13 @@ GROUP BY clock.now, location
 _MARK_ALIVE = """
 INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ('*', $1, now(), now())
 ON CONFLICT (location) DO UPDATE SET outbox = $1, alive_at = now()
+"""
+# Only while the row is in that state: the flip to it may still wait in the outbox.
+_TELL_CAUSES = """
+UPDATE states SET reason = row.reason, detail = row.detail
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS row (target, state, reason, detail)
+WHERE location = $1 AND owner = $2 AND states.target = row.target AND states.state = row.state
+RETURNING states.target
 """
 
 
@@ -94,11 +104,14 @@ class Age(NamedTuple):
     stored: float | None
 
 
-async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age]]:
-    """Return the time by the server's clock, and the age of each place by its name."""
+async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age], int]:
+    """Return the time by the server's clock, the age of each place by its name, and the number of late batches.
+
+    Flips of a late batch may be too old for `recent_views_of_places`.
+    """
     rows = await database.fetch(_AGES)
     ages = {row["location"]: Age(row["heard"], row["stored"]) for row in rows if row["location"] is not None}
-    return rows[0]["now"], ages
+    return rows[0]["now"], ages, rows[0]["late"] or 0
 
 
 async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequence[Target]) -> None:
@@ -110,6 +123,35 @@ async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequenc
             await tell_targets(connection, COMBINED, replica, targets, REGISTRATION_SECONDS)
 
     await database.operate(tell, REGISTRATION_SECONDS)
+
+
+async def tell_causes(database: Database, replica: uuid.UUID, views: Mapping[str, PlaceView]) -> list[str]:
+    """Write the present causes of combined states.
+
+    Args:
+        database: with its tables.
+        replica: the owner of the targets; rows of others stay.
+        views: the combined states, with their causes, by target.
+
+    Returns:
+        the names of the targets whose rows have the cause now.
+    """
+
+    async def tell(connection: Connection) -> list[Any]:
+        """Write them in one transaction, locks first. This is an asyncio-flavoured function."""
+        encoding = connection.get_settings().server_encoding
+        stored.update((stored_name(name, encoding), name) for name in views)
+        states = [str(view.state) for view in views.values()]
+        reasons, details = [
+            [text and fitting_text(text, encoding) for text in texts]
+            for texts in ([view.reason for view in views.values()], [view.detail for view in views.values()])
+        ]
+        async with transaction(connection):
+            await connection.execute(LOCK_TARGETS, COMBINED, list(stored), replica, False)
+            return await connection.fetch(_TELL_CAUSES, COMBINED, replica, list(stored), states, reasons, details)
+
+    stored: dict[str, str] = {}
+    return [stored[row["target"]] for row in await database.operate(tell)]
 
 
 async def mark_decided(database: Database, replica: uuid.UUID) -> None:

@@ -80,7 +80,7 @@ async def rollups_between(
 
     async def read(connection: Connection) -> dict[TargetPlace, Rollup]:
         # One snapshot of the rollups and the marks, or a merge in between could hide rows.
-        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="REPEATABLE READ", readonly=True):
             pieces = await pieces_between(connection, since, until, DAY)
             return await merged_rollups(connection, pieces, targets, limit_seconds=limit_seconds)
 
@@ -131,7 +131,7 @@ async def means_by_bucket(
     """
 
     async def read(connection: Connection) -> list[Any]:
-        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="REPEATABLE READ", readonly=True):
             pieces = await pieces_between(connection, since, until, _coarsest(until - since, buckets))
             if not pieces:
                 return []
@@ -172,7 +172,7 @@ async def rollups_by_part(
     """
 
     async def read(connection: Connection) -> list[Any]:
-        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="REPEATABLE READ", readonly=True):
             pieces = await pieces_between(connection, since, until, _coarsest(until - since, parts))
             if not pieces:
                 return []

@@ -28,6 +28,13 @@ PAGE_ROWS = 2000
 _PAGE = f"{_OTHERS} AND target > $3 ORDER BY target LIMIT {PAGE_ROWS}"
 
 
+async def late_batches(database: Database) -> int:
+    """Return how many batches had flips that may be too old for `recent_states_of_others` when they were stored."""
+    rows = await database.fetch("SELECT coalesce(sum(late), 0) AS late FROM outboxes")
+    late: int = rows[0]["late"]
+    return late
+
+
 async def recent_states_of_others(
     database: Database, location: str, replica: uuid.UUID, recent_seconds: float
 ) -> list[Present]:

@@ -166,7 +166,7 @@ class _Reading:
 
     async def run(self, connection: Connection) -> None:
         """Hand out all rows. This is an asyncio-flavoured function."""
-        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="REPEATABLE READ", readonly=True):
             if self._expect is not None:
                 total = await connection.fetchval(_COUNT, *self._arguments, timeout=BATCH_SECONDS)
                 await asyncio.get_running_loop().run_in_executor(None, self._expect, total)

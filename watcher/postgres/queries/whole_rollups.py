@@ -104,7 +104,7 @@ async def whole_rollups(
 
     async def read(connection: Connection) -> WholeRollups:
         # One snapshot of the rollups and the marks, or a merge in between could hide rows.
-        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="REPEATABLE READ", readonly=True):
             await connection.execute(_SETTINGS)
             reading = _Reading(connection, targets, since, until, parts, portion_weight_for(groups), progress)
             pieces = await pieces_between(connection, since, until, DAY)

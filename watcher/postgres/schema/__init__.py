@@ -28,7 +28,7 @@ MADE_BY = {
     "rollup_work": (3,),
     "replicas": (3, 4),
     "renames": (4,),
-    "outboxes": (7,),
+    "outboxes": (7, 13),
     **dict.fromkeys(("notifications", "silences", "acks"), (9,)),
     **dict.fromkeys(("members", "agreements"), (11,)),
     **dict.fromkeys(("alert_events", "channel_owners", "channel_records", "channel_messages"), (11,)),

@@ -85,7 +85,7 @@ def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:
     headers = None if row["headers"] is None else json.loads(row["headers"])
     return {
         **row,
-        "phases_ms": {name: phases.get(name) for name in Phases.__slots__},
+        "phases_ms": {name: phases.get(name) for name in Phases._fields},
         "headers": headers,
         "notes": row["notes"] or [],
     }

@@ -29,9 +29,12 @@ SET state = excluded.state, since = excluded.since, reason = excluded.reason, de
 WHERE states.since IS NULL OR states.since < excluded.since OR states.flips < excluded.flips
 """
 
-# Whether any of some flips, `joined`, is in the future of the server's clock.
-ANY_AHEAD = """
-SELECT max(at) > now() + interval '1 minute' FROM jsonb_to_recordset($1::jsonb) AS row (at timestamptz)
+# Of some flips, `joined`: whether any is in the future of the server's clock, and whether any comes so late that who
+# reads the newest flips may not find it.
+TIMES_OF_FLIPS = """
+SELECT max(at) > now() + interval '1 minute' AS is_ahead,
+    min(confirmed_at) < now() - interval '10 seconds' OR min(at) < now() - interval '50 minutes' AS is_late
+FROM jsonb_to_recordset($1::jsonb) AS row (at timestamptz, confirmed_at timestamptz)
 """
 
 # Flips in the future of the server's clock, from a clock that was ahead, happened before now: they are dated in their

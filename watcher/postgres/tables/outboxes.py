@@ -4,6 +4,7 @@ from __future__ import annotations
 
 STORED_UNTIL = "SELECT stored_until FROM outboxes WHERE outbox = $1"
 
+COUNT_LATE = "UPDATE outboxes SET late = late + 1 WHERE outbox = $1"
 # Returns the former value, NULL if there was none.
 NOTE_STORED = f"""
 WITH past AS ({STORED_UNTIL})

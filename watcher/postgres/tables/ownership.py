@@ -25,7 +25,8 @@ WHERE location = $1 AND target = ANY ($2::text[])
 """  # noqa: S608  # no part of it comes from outside
 
 # Claims targets that have no owner, this owner, or one whose lease is over; with $5 all. A target that is not watched
-# has no owner. Returns what was known, and how long ago the target was last checked.
+# has no owner. Returns what was known, and how long ago the target was last checked. Of a target of $6 that never had
+# an owner, all that is known comes from this replica.
 CLAIM = """
 UPDATE states
 SET owner = $3, watched = true,
@@ -34,7 +35,7 @@ SET owner = $3, watched = true,
     others_until = CASE
         WHEN former.owner = $3 THEN former.others_until
         -- No other replica has written about it: all pending entries of this outbox count.
-        WHEN former.standing IS NULL AND former.since IS NULL THEN NULL
+        WHEN (former.standing IS NULL AND former.since IS NULL) OR looked.is_own THEN NULL
         ELSE looked.until
     END,
     formers = CASE
@@ -42,7 +43,8 @@ SET owner = $3, watched = true,
         WHEN former.owner IS NOT NULL THEN
             coalesce(former.formers, '{}') || jsonb_build_object(former.owner, clock_timestamp())
         -- Before targets had owners, that outbox watched it.
-        WHEN former.owned_since IS NULL AND former.since IS NOT NULL AND replicas.outbox IS NOT NULL THEN
+        WHEN former.owned_since IS NULL AND former.since IS NOT NULL AND replicas.outbox IS NOT NULL
+             AND NOT looked.is_own THEN
             jsonb_build_object(replicas.outbox, clock_timestamp())
         ELSE former.formers
     END
@@ -55,7 +57,8 @@ FROM states AS former
             WHEN former.owner IS NOT NULL THEN
                 greatest(former.owned_since, coalesce(members.beat_at, outboxes.stored_at))
             ELSE coalesce(former.owned_since, replicas.alive_at)
-        END AS until
+        END AS until,
+        former.owner IS NULL AND former.owned_since IS NULL AND former.target = ANY ($6::text[]) AS is_own
     ) AS looked
 WHERE former.location = $1 AND former.target = ANY ($2::text[])
       AND states.target = former.target AND states.location = former.location
@@ -63,8 +66,10 @@ WHERE former.location = $1 AND former.target = ANY ($2::text[])
            OR members.expires_at IS NULL OR members.expires_at <= clock_timestamp())
 RETURNING states.target, former.standing, former.state, former.since, former.flips,
     greatest(former.checked_until, members.slots_until) AS checked_until,
-    extract(epoch FROM CASE WHEN former.owner = $3 THEN NULL ELSE clock_timestamp() - looked.until END)::float
-        AS unwatched_seconds
+    extract(epoch FROM CASE
+        WHEN former.owner = $3 OR looked.is_own THEN NULL
+        ELSE clock_timestamp() - looked.until
+    END)::float AS unwatched_seconds
 """
 
 COUNT_OWNED = "SELECT count(*) AS owned FROM states WHERE location = $1 AND owner = $2"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 import structlog
 import trio
 
-from watcher.model.clock_trust import utc_now
+from watcher.model.clock_trust import next_beat, utc_now
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.tables.partitions import KEEP_FAILURES, TABLES, needed_partitions, outlived_partitions
@@ -105,7 +105,7 @@ async def upkeep(
             log.warning("upkeep of the tables refused by the database", error=error)
         else:
             _log_report(report)
-        await trio.sleep(ROUND_SECONDS)
+        await trio.sleep_until(next_beat(trio.current_time(), ROUND_SECONDS))
 
 
 async def keep_up(
@@ -174,7 +174,7 @@ class _Round:
         """Do one step in a transaction; return whether there was something to do."""
 
         async def locked(connection: Connection) -> bool | None:
-            async with transaction(connection, isolation="read_committed"):
+            async with transaction(connection, isolation="READ COMMITTED"):
                 if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", UPKEEP_LOCK):
                     return None
                 # The server holds the lock, so it must stop by itself a little before the connection is cut.

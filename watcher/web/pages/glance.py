@@ -46,12 +46,14 @@ class Row(NamedTuple):
         state: its present state.
         seconds: the duration of its newest check; None without a check.
         places: the view of each location, if several watch it together.
+        is_combined: whether `state` is their combined state, whose history counts.
     """
 
     site: Site
     state: State
     seconds: float | None
     places: tuple[PlaceView, ...] = ()
+    is_combined: bool = False
 
 
 def since(standing: Standing, down_since: datetime | None) -> datetime | None:
@@ -107,7 +109,8 @@ class Glance:
         """Return the row of one site."""
         site, state = self.sites.all[place], self.states[place]
         seconds = self.present.board.duration_of(site.target)
-        return Row(site, state or State.UNKNOWN, seconds, self.present.places_of(site))
+        places, is_combined = self.present.places_of(site), self.present.is_combined(site)
+        return Row(site, state or State.UNKNOWN, seconds, places, is_combined)
 
     def seconds(self, place: int) -> float:
         """Return the duration of a site's newest check; 0 without a check."""

@@ -129,5 +129,5 @@ class RowHistories:
 
 
 def _state_of(row: Row) -> tuple[State, bool]:
-    """Return the state of a site, and whether several locations decide it, which selects the history shown."""
-    return row.state, bool(row.places)
+    """Return the state of a site, and whether several locations decided it, which selects the history shown."""
+    return row.state, row.is_combined

@@ -142,6 +142,8 @@ def without_repeats(headers: list[tuple[bytes, bytes]]) -> tuple[list[tuple[byte
     Returns:
         the headers, and a sentence for each repeated one.
     """
+    if len(dict(headers)) == len(headers):  # no name is repeated
+        return headers, []
     names = [name for name, _ in headers]
     notes = []
     for single in _OF_ONE_VALUE:
