@@ -48,61 +48,58 @@ class Target:
         return self.interval_seconds - (now - offset) % self.interval_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """The state shared by all checks."""
-
-    session: aiohttp.ClientSession
-    database: asyncpg.Pool
-    semaphore: asyncio.Semaphore
-
-    async def watch(self, target: Target) -> None:
-        """Check one target for ever."""
-        while True:
-            await asyncio.sleep(target.seconds_to_next(time.time()))
-            async with self.semaphore:
-                await self.check(target)
-
-    async def check(self, target: Target) -> None:
-        """Check once, and record the result: in the log, or in the database."""
-        started_at, started, status, size = time.time(), time.perf_counter(), None, 0
-        try:
-            async with self.session.get(target.address, timeout=target.timeout, max_redirects=10) as response:
-                status = response.status
-                body = await response.text()
-                size = len(body)
-            reason = None if 200 <= status <= 299 else f"status {status}"
-            if reason is None and target.regex.search(body) is None:
-                reason = "the body does not match"
-        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-        duration_ms = (time.perf_counter() - started) * 1000
-        if reason is None:
-            log.info("success url=%s status=%d duration_ms=%.1f bytes=%d", target.address, status, duration_ms, size)
-            return
-        try:
-            await self.database.execute(INSERT_FAILURE, target.address, started_at, duration_ms, status, reason)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            log.exception("cannot store the failure of %s", target.address)
+async def watch(target: Target, session: aiohttp.ClientSession, pool: asyncpg.Pool, workers: asyncio.Semaphore) -> None:
+    """Check one target for ever."""
+    while True:
+        await asyncio.sleep(target.seconds_to_next(time.time()))
+        async with workers:
+            await check(target, session, pool)
 
 
-async def run(config: str, database: str, workers: int) -> None:
-    """Watch all targets until SIGTERM."""
+async def check(target: Target, session: aiohttp.ClientSession, pool: asyncpg.Pool) -> None:
+    """Check once, and record the result: in the log, or in the database."""
+    started_at, started, status, size = time.time(), time.perf_counter(), None, 0
+    try:
+        async with session.get(target.address, timeout=target.timeout, max_redirects=10) as response:
+            status = response.status
+            body = await response.text()
+            size = len(body)
+        reason = None if 200 <= status <= 299 else f"status {status}"
+        if reason is None and target.regex.search(body) is None:
+            reason = "the body does not match"
+    except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    duration_ms = (time.perf_counter() - started) * 1000
+    if reason is None:
+        log.info("success url=%s status=%d duration_ms=%.1f bytes=%d", target.address, status, duration_ms, size)
+        return
+    try:
+        await pool.execute(INSERT_FAILURE, target.address, started_at, duration_ms, status, reason)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        log.exception("cannot store the failure of %s", target.address)
+
+
+def read_targets(file: Path) -> tuple[list[Target], bool]:
+    """Read the config file; the second value is whether connections are kept."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    urls = yaml.load(config, Loader=loader)["urls"]  # noqa: S506
-    connector = aiohttp.TCPConnector(limit=workers, force_close=not urls[0].get("keep_alive"))
+    urls = yaml.load(file.read_text("utf-8"), Loader=loader)["urls"]  # noqa: S506
+    targets = [
+        Target(url["address"], url["interval"], aiohttp.ClientTimeout(total=url["timeout"]), re.compile(url["regex"]))
+        for url in urls
+    ]
+    return targets, any(url.get("keep_alive") for url in urls)
+
+
+async def run(targets: list[Target], *, keeps: bool, database: str, workers: int) -> None:
+    """Watch all targets until SIGTERM."""
+    connector = aiohttp.TCPConnector(limit=workers, force_close=not keeps)
     async with (
         asyncpg.create_pool(database, min_size=1, max_size=5) as pool,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         await pool.execute(CREATE_TABLE)
-        monitor = Monitor(session, pool, asyncio.Semaphore(workers))
-        tasks = []
-        for url in urls:
-            timeout = aiohttp.ClientTimeout(total=url["timeout"])
-            target = Target(url["address"], url["interval"], timeout, re.compile(url["regex"]))
-            tasks.append(asyncio.create_task(monitor.watch(target)))
-        del urls
+        free = asyncio.Semaphore(workers)
+        tasks = [asyncio.create_task(watch(target, session, pool, free)) for target in targets]
         stopped = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         await stopped.wait()
@@ -114,4 +111,5 @@ async def run(config: str, database: str, workers: int) -> None:
 if __name__ == "__main__":
     form = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(filename="monitor.log", level=logging.INFO, format=form)
-    asyncio.run(run(Path("config.yaml").read_text("utf-8"), **json.loads(sys.argv[1])))
+    watched, kept = read_targets(Path("config.yaml"))
+    asyncio.run(run(watched, keeps=kept, **json.loads(sys.argv[1])))

@@ -47,14 +47,7 @@ def assignment(targets: int, draws: int) -> Iterator[Table]:
 
 
 def sharing(replicas: int, by_bucket: Sequence[int], draws: int, random: Random) -> tuple[float, ...]:
-    """Draw replicas and share targets among them, then let one more join; return the figures as in HEAD.
-
-    Args:
-        replicas: their number.
-        by_bucket: the number of targets of each bucket.
-        draws: their number.
-        random: the source of the ids.
-    """
+    """Draw replicas and share the targets of each bucket among them, then let one more join; return a row of HEAD."""
     targets = sum(by_bucket)
     fullest, emptiest, joined, seconds = [], targets, 0, 0.0
     for _ in range(draws):

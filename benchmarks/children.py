@@ -92,13 +92,11 @@ def clock(pid: int) -> float:
 
 
 @contextmanager
-def running(command: Sequence[str], folder: Path, core: int, authority: Path, said: str = "said") -> Iterator[Child]:
-    """Run a program on one core, and end it at the end of the block.
+def running(command: Sequence[str], folder: Path, core: int, authority: Path, said: str) -> Iterator[Child]:
+    """Run a command in a folder on one core, and end it at the end of the block.
 
     Args:
-        command: program and arguments.
-        folder: its working folder.
-        core: the number of the core.
+        command, folder, core: what to run, and where.
         authority: the certificate authority that it trusts; OpenSSL and Go read it from the same variable.
         said: the name of the file that gets its stdout and stderr.
     """
@@ -110,7 +108,7 @@ def running(command: Sequence[str], folder: Path, core: int, authority: Path, sa
             env=env | {"PYTHONPATH": str(PROJECT), "SSL_CERT_FILE": str(authority), "GOMAXPROCS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.STDOUT,
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
             start_new_session=True,  # Ctrl-C in the terminal is for the benchmark, which ends its programs in order
         )

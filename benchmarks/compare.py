@@ -103,11 +103,8 @@ def measure(program: Program, workload: Workload, bench: Bench, warm_up: float, 
     """Run a program once, and say what is wrong with its figures.
 
     Args:
-        program: to run.
-        workload: its targets.
-        bench: site, database and cores.
-        warm_up: seconds from its first checks to the measurement.
-        seconds: length of the measurement.
+        program, workload, bench: what to run, and where.
+        warm_up, seconds: from the first checks to the measurement, and its length.
 
     Raises:
         ProgramEndedError: it cannot do the work.
@@ -122,7 +119,7 @@ def measure(program: Program, workload: Workload, bench: Bench, warm_up: float, 
     used = Counters(*(now - then for now, then in zip(last, first, strict=True)))
     successes = None if written is None else written[int(first.success_bytes) : int(last.success_bytes)].count(b"\n")
     for complaint in complaints(used, workload.rate, successes):
-        say(complaint)
+        say(f"{program.name}: {complaint}")
     if used.checks == 0:
         raise ProgramEndedError("the server saw no request")
     cost = used.cpu_seconds / used.checks * 1e6

@@ -107,11 +107,8 @@ class Extent:
     def window(self, period: str) -> tuple[datetime, datetime]:
         """Return the window with rollups of a period: whole ones in UTC, the last of which is over."""
         days = {"minutes": self.minute_days, "hours": self.hour_days, "days": self.days}[period]
-        seconds = PERIODS[period]
-        begin, end = (
-            datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
-            for moment in (self.until - timedelta(days=days), self.until)
-        )
+        ends = self.until.timestamp() - days * 86_400, self.until.timestamp()
+        begin, end = (datetime.fromtimestamp(at // PERIODS[period] * PERIODS[period], UTC) for at in ends)
         return begin, end
 
 

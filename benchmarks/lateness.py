@@ -15,7 +15,7 @@ import click
 from benchmarks.children import Child
 from benchmarks.programs import WATCHER
 from benchmarks.servers import serving
-from benchmarks.showing import Table, benchmark, option, quantile
+from benchmarks.showing import Table, benchmark, milliseconds, option
 from benchmarks.workload import Kind, Workload
 from watcher.checking.scheduling.schedule import Schedule
 
@@ -44,7 +44,7 @@ class Lateness(NamedTuple):
     def cells(self) -> dict[str, str]:
         """Return the cells of a table by their names."""
         parts = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "most": 1.0}
-        late = {name: f"{(quantile(self.seconds, part) or math.nan) * 1000:.0f} ms" for name, part in parts.items()}
+        late = {name: milliseconds(self.seconds, part) for name, part in parts.items()}
         return late | {"slots without a success": f"{self.missed:,} of {self.slots:,}"}
 
 

@@ -37,9 +37,9 @@ class Program:
         """Run it in a folder while the block lasts; `settings` are further ones of watcher."""
         measured, *others = self.commands(bench, workload, folder, **settings)
         with ExitStack() as stack:
-            child = stack.enter_context(bench.measured(measured, folder))
+            child = stack.enter_context(bench.running(measured, folder))
             for other in others:
-                stack.enter_context(bench.beside(other, folder, "other.said"))
+                stack.enter_context(bench.running(other, folder, "driver"))
             yield child
 
     @contextmanager

@@ -57,12 +57,7 @@ class Share(NamedTuple):
 
 
 class Fleet:
-    """The replicas of a run on one core, each in a folder of its own.
-
-    Attributes:
-        replicas: those that run.
-        handovers: the rows of their table.
-    """
+    """The running replicas of one database on one core, each in a folder of its own, and their handovers."""
 
     def __init__(self, bench: Bench, workload: Workload, limit_seconds: float, stack: ExitStack) -> None:
         """Start with none; a step that takes longer than the limit is reported, and the next one begins."""
@@ -72,7 +67,7 @@ class Fleet:
         self._stack = stack
         self._logs: list[Path] = []
         self.replicas: list[Child] = []
-        self.handovers: list[tuple[object, ...]] = []
+        self.handovers: list[tuple[object, ...]] = []  # the rows of their table
 
     def start(self, folder: Path | None = None) -> None:
         """Start one more replica, in a new folder or in that of one that has ended."""
@@ -193,13 +188,11 @@ def row(workload: Workload, replicas: int, before: Mapping[str, float], after: M
 def measure(fleet: Fleet, replicas: int, warm_up: float, seconds: float) -> list[float]:
     """Let replicas share targets on an empty database; then stop one, start it again, and kill it.
 
-    The first one starts alone; the others start when it has checked all targets.
+    The first one starts alone; the others start when it has checked all targets. One alone has no handovers.
 
     Args:
-        fleet: without replicas.
-        replicas: their number; one alone has no handovers.
-        warm_up: seconds before the measurement.
-        seconds: of the measurement.
+        fleet, replicas: the empty fleet, and the number of its replicas.
+        warm_up, seconds: seconds before the measurement, and its length.
 
     Returns:
         the row of the main table.

@@ -32,24 +32,14 @@ EMPTY = ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 
 # No tickets and no session cache: every handshake is a full one, for every program.
 CONFIGURATION = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log error.log crit;
+daemon off; master_process off; pid nginx.pid; error_log error.log crit;
 events {{ worker_connections {connections}; }}
 http {{
-    access_log off;
-    default_type text/html;
-    tcp_nodelay on;
-    keepalive_timeout 600s;
-    keepalive_requests 1000000000;
+    access_log off; default_type text/html; tcp_nodelay on; keepalive_timeout 600s; keepalive_requests 1000000000;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    ssl_certificate site.pem;
-    ssl_certificate_key site.pem;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_session_cache off;
-    ssl_session_tickets off;
+    ssl_certificate site.pem; ssl_certificate_key site.pem; ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache off; ssl_session_tickets off;
     server {{
         listen 127.0.0.1:{http} backlog=4096;
         listen 127.0.0.1:{https} ssl backlog=4096;
@@ -60,21 +50,13 @@ http {{
         if ($server_protocol != HTTP/2.0) {{ return 505; }}
         location /t/ {{ return 200 "{body}"; }}
     }}
-    server {{
-        listen 127.0.0.1:{status};
-        location /status {{ stub_status; }}
-    }}
+    server {{ listen 127.0.0.1:{status}; location /status {{ stub_status; }} }}
 }}
 """
 
 
 class Site:
-    """A running nginx.
-
-    Attributes:
-        ports: the port of each kind.
-        authority: the file of the authority of its certificate.
-    """
+    """A running nginx: the port of each kind, and the file of the authority of its certificate."""
 
     def __init__(self, folder: Path) -> None:
         """Write configuration and certificates into its folder."""
@@ -192,13 +174,10 @@ class Bench:
     database: str
     cores: Cores
 
-    def measured(self, command: Sequence[str], folder: Path) -> AbstractContextManager[Child]:
-        """Run a program that is measured, on a core of its own."""
-        return running(command, folder, self.cores.program, self.site.authority)
-
-    def beside(self, command: Sequence[str], folder: Path, said: str) -> AbstractContextManager[Child]:
-        """Run a program that is not measured, on the other core."""
-        return running(command, folder, self.cores.others, self.site.authority, said)
+    def running(self, command: Sequence[str], folder: Path, beside: str = "") -> AbstractContextManager[Child]:
+        """Run the measured program on a core of its own or, under a name, one beside it on the other core."""
+        core = self.cores.others if beside else self.cores.program
+        return running(command, folder, core, self.site.authority, f"{beside}.said")
 
 
 @contextmanager

@@ -87,11 +87,7 @@ class Table(NamedTuple):
 
 
 def benchmark(**settings: Any) -> Callable[[Callable[..., Iterable[Table | str]]], Any]:
-    """Make a command of a function that returns tables and other text: it prints them and the machine.
-
-    Args:
-        settings: further arguments of `click.command`.
-    """
+    """Make a command, as by `click.command`, of a function that returns tables and other text to print."""
 
     def command(measure: Callable[..., Iterable[Table | str]]) -> Any:
         @click.command(**settings)  # type: ignore[untyped-decorator]
@@ -132,6 +128,12 @@ def quantile(values: Iterable[float], part: float) -> float | None:
     """Return the value that this part of all did not exceed (the nearest rank); None without values."""
     ordered = sorted(values)
     return ordered[max(math.ceil(part * len(ordered)), 1) - 1] if ordered else None
+
+
+def milliseconds(values: Iterable[float], part: float) -> str:
+    """Return the cell of a quantile of seconds."""
+    seconds = quantile(values, part)
+    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
 
 
 def describe(cores: Cores) -> dict[str, str]:

@@ -141,13 +141,14 @@ def conclusions(count: int, *, failing: bool, first: int = 0, targets: int = 100
 
 
 async def burst(disk: NotingThread, rate: int, seconds: float, *, kept: bool) -> tuple[object, ...]:
-    """Let checks fail fast, and measure the lateness of a schedule in the same loop; return a row of the table.
+    """Let `rate` checks a second fail, and measure the lateness of a schedule in the same loop.
 
     Args:
-        disk: the outbox.
-        rate: failures a second.
-        seconds: length of the burst.
-        kept: whether to store them; otherwise the cost of making them is measured.
+        disk, rate, seconds: the outbox, and the burst.
+        kept: whether to store the failures; otherwise the cost of making them is measured.
+
+    Returns:
+        a row of the table, without its name.
     """
     told = made = most_waiting = 0
     late: list[float] = []
@@ -185,14 +186,7 @@ async def burst(disk: NotingThread, rate: int, seconds: float, *, kept: bool) ->
 
 
 async def cost_of_keeping(disk: NotingThread, count: int, at_once: int, *, failing: bool) -> float:
-    """Return the CPU time in microseconds, of all threads, for storing a conclusion.
-
-    Args:
-        disk: the outbox.
-        count: the number to store.
-        at_once: the size of a burst; each is a transaction.
-        failing: whether the checks failed.
-    """
+    """Return the CPU time in microseconds, of all threads, for storing a conclusion; each burst is a transaction."""
     watch = Stopwatch()
     for _ in conclusions(count, failing=failing):
         pass

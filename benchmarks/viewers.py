@@ -63,9 +63,7 @@ async def main(
 
     Args:
         port: of the page.
-        streams: the number of streams of events alone.
-        browsers: the number of streams of events with a page now and then.
-        drips: the number of heads that never end.
+        streams, browsers, drips: the numbers of streams of events, those with a page too, and heads that never end.
         scrape_seconds, look_seconds: between two scrapes and two overviews; 0 for none.
     """
     pages: list[float] = []

@@ -4,15 +4,15 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from statistics import median
 
 from benchmarks.children import free_port
-from benchmarks.lateness import FLUSH_SECONDS, Lateness, lateness_of
+from benchmarks.lateness import FLUSH_SECONDS, lateness_of
 from benchmarks.programs import WATCHER, module
 from benchmarks.servers import Bench, serving
-from benchmarks.showing import Table, benchmark, option, quantile
+from benchmarks.showing import Table, benchmark, milliseconds, option
 from benchmarks.workload import Kind, Workload
 
 WRK = shutil.which("wrk")
@@ -62,11 +62,11 @@ def _window(bench: Bench, workload: Workload, seconds: float, viewers: Viewers) 
         with ExitStack() as beside:
             if viewers:
                 command = module("viewers", port=port, **viewers)
-                beside.enter_context(bench.beside(command, daemon.folder, "viewers.said"))
+                beside.enter_context(bench.running(command, daemon.folder, "viewers"))
             if viewers is ATTACK and WRK:
                 options = ["-t1", f"-c{WRK_CONNECTIONS}", f"-d{seconds + 2 * SETTLE_SECONDS:.0f}s"]
                 command = [WRK, *options, f"http://127.0.0.1:{port}/"]
-                wrk = beside.enter_context(bench.beside(command, daemon.folder, "wrk.said"))
+                wrk = beside.enter_context(bench.running(command, daemon.folder, "wrk"))
             daemon.go_on(SETTLE_SECONDS)
             begin, before = time.time(), daemon.cpu_seconds()
             daemon.go_on(seconds)
@@ -77,28 +77,17 @@ def _window(bench: Bench, workload: Workload, seconds: float, viewers: Viewers) 
         names = workload.addresses(bench.site.ports)
         found = lateness_of([daemon.successes], names, workload.interval_seconds, begin, end)
         said = {file.stem: file.read_text("utf-8") for file in daemon.folder.glob("*.said")}
-    pages = re.search(r"^Requests/sec:\s*(\S+)", said.get("wrk", ""), re.MULTILINE)
-    seen = json.loads(said["viewers"].splitlines()[-1]) if viewers else {}
-    return used / max(len(found.seconds), 1) * 1e6, {
-        **_lateness(found),
-        "the daemon's share of its core": f"{used / (end - begin):.0%}",
-        "scrape, median": _milliseconds(seen.get("scrape", ()), 0.5),
-        "overview, first byte, median": _milliseconds(seen.get("overview", ()), 0.5),
-        "overview, first byte, p99": _milliseconds(seen.get("overview", ()), 0.99),
-        "wrk, pages a second": pages[1] if pages else "-",
-    }
-
-
-def _lateness(found: Lateness) -> dict[str, str]:
-    in_time = sum(seconds <= IN_TIME_SECONDS for seconds in found.seconds) / max(found.slots, len(found.seconds), 1)
     cells = found.cells()
-    return {
+    in_time = sum(late <= IN_TIME_SECONDS for late in found.seconds) / max(found.slots, len(found.seconds), 1)
+    pages = re.search(r"^Requests/sec:\s*(\S+)", said.get("wrk", ""), re.MULTILINE)
+    seen = json.loads(said["viewers"].splitlines()[-1]) if viewers else {"scrape": (), "overview": ()}
+    return used / max(len(found.seconds), 1) * 1e6, {
         "checks begun within 50 ms of their slot": f"{in_time:.2%}",
         **{f"lateness, {name}": cells[name] for name in ("p50", "p99", "most")},
         "slots without a success": cells["slots without a success"],
+        "the daemon's share of its core": f"{used / (end - begin):.0%}",
+        "scrape, median": milliseconds(seen["scrape"], 0.5),
+        "overview, first byte, median": milliseconds(seen["overview"], 0.5),
+        "overview, first byte, p99": milliseconds(seen["overview"], 0.99),
+        "wrk, pages a second": pages[1] if pages else "-",
     }
-
-
-def _milliseconds(values: Sequence[float], part: float) -> str:
-    seconds = quantile(values, part)
-    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
