@@ -21,7 +21,7 @@ HEAD = (
 ASKED = 100_000
 
 
-@benchmark()
+@benchmark(pinned=False)
 @option("--targets", default=10_000_000)
 @option("--draws", default=20, help="Sets of replicas to draw for each count.")
 def assignment(targets: int, draws: int) -> Iterator[Table]:

@@ -4,7 +4,7 @@ import math
 import re
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -49,16 +49,17 @@ class Lateness(NamedTuple):
 
 
 def lateness_of(
-    logs: Iterable[Path], names: Iterable[str], interval_seconds: float, begin: float, end: float
+    logs: Iterable[Path], workload: Workload, ports: Mapping[Kind, int], begin: float, end: float, *, skipped: int = 0
 ) -> Lateness:
     """Find the checks of a window in the logs of daemons that have written their buffers since.
 
     Args:
         logs: their files of successes.
-        names: of the targets that count.
-        interval_seconds: of every target.
+        workload, ports: the targets, and the ports of their site.
         begin, end: the window, in seconds since 1970; the slot counts, not the start of the check.
+        skipped: the number of targets, from the first one, that do not count.
     """
+    interval_seconds, names = workload.interval_seconds, workload.addresses(ports)[skipped:]
     offsets = {name: Schedule.of(name, interval_seconds).offset_seconds for name in names}
     late, found = [], set()
     for log in logs:
@@ -92,8 +93,7 @@ def lateness(rate: float, targets: int, seconds: float, warm_up: float) -> Itera
         daemon.go_on(seconds)
         end = time.time()
         daemon.go_on(FLUSH_SECONDS)
-        names = workload.addresses(bench.site.ports)
-        found = lateness_of([daemon.successes], names, workload.interval_seconds, begin, end)
+        found = lateness_of([daemon.successes], workload, bench.site.ports, begin, end)
     title = f"lateness at {rate:g} checks a second, {targets:,} targets, {workload.kind}"
     yield Table(title, "what {} | lateness {}", list(found.cells().items()))
 
@@ -118,9 +118,10 @@ def reload(targets: int, rate: float, times: int) -> Iterator[Table]:
         reloads = _RELOADED.findall(daemon.said.read_text("utf-8"))
         done = [datetime.fromisoformat(at).timestamp() for at, unchanged in reloads if int(unchanged) == targets - 1]
         # The changed target, the first one, starts again at once, outside any slot.
-        names = workload.addresses(bench.site.ports)[1:]
-        windows = ((begin, middle), (middle, end))
-        without, during = (lateness_of([daemon.successes], names, workload.interval_seconds, *one) for one in windows)
+        without, during = (
+            lateness_of([daemon.successes], workload, bench.site.ports, *window, skipped=1)
+            for window in ((begin, middle), (middle, end))
+        )
     if len(done) != times:
         raise click.ClickException(f"{len(done)} of {times} reloads logged; see the log of the daemon")
     took = [after - before for before, after in zip(sent, done, strict=True)]

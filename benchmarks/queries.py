@@ -17,7 +17,7 @@ from benchmarks.servers import opened, serving_database
 from benchmarks.showing import Table, benchmark, option, say
 from watcher import log
 from watcher.postgres.bridge import open_bridge
-from watcher.postgres.db import Database
+from watcher.postgres.db import Database, open_database
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
 
@@ -140,22 +140,20 @@ async def measure(url: str, extent: Extent, repeat: int, plans: list[str]) -> li
 
 
 async def _time(url: str, query: Query, repeat: int) -> tuple[object, ...]:
-    database = Database(url, command_seconds=READ_SECONDS)
-    await database.connect()
-    await database.ping()
+    warm_up, counted = (WARM_UP, repeat) if query.of_a_page else (REPORT_WARM_UP, min(repeat, REPORT_REPEAT))
     seconds = []
     answers: Any = ()
-    warm_up, counted = (WARM_UP, repeat) if query.of_a_page else (REPORT_WARM_UP, min(repeat, REPORT_REPEAT))
-    for _ in range(warm_up + counted):
-        begun = time.perf_counter()
-        answers = await query.ask(database)
-        seconds.append(time.perf_counter() - begun)
-    await database.close()
+    async with open_database(url, command_seconds=READ_SECONDS) as database:
+        await database.ping()
+        for _ in range(warm_up + counted):
+            begun = time.perf_counter()
+            answers = await query.ask(database)
+            seconds.append(time.perf_counter() - begun)
     say(f"{query.name}: {median(seconds[warm_up:]) * 1000:.1f} ms")
     return row(query, len(answers), seconds[0], seconds[warm_up:])
 
 
-@benchmark()
+@benchmark(pinned=False)
 @option("--targets", default=1000)
 @option("--failures", default=1_000_000)
 @option("--days", default=365, help="Days of history.")

@@ -141,8 +141,7 @@ class Fleet:
         done = max(share.at for share in shares(self.replicas)) if has_ended else time.time()
         used = self.cpu_seconds() - used
         self.go_on(1 + SETTLE_SECONDS)
-        names = self.workload.addresses(self.bench.site.ports)
-        late = lateness_of(self._logs, names, self.workload.interval_seconds, began, done + 1)
+        late = lateness_of(self._logs, self.workload, self.bench.site.ports, began, done + 1)
         took = f"{done - began:.2f} s" if has_ended else f"not within {done - began:.0f} s"
         head = (name, self.workload.targets, f"{before} → {len(self.replicas)}", moved, took, used)
         checks = (quantile(late.seconds, 1.0), f"{late.missed:,} of {late.slots:,}", late.twice)

@@ -86,8 +86,13 @@ class Table(NamedTuple):
         console.print()
 
 
-def benchmark(**settings: Any) -> Callable[[Callable[..., Iterable[Table | str]]], Any]:
-    """Make a command, as by `click.command`, of a function that returns tables and other text to print."""
+def benchmark(*, pinned: bool = True, **settings: Any) -> Callable[[Callable[..., Iterable[Table | str]]], Any]:
+    """Make a command, as by `click.command`, of a function that returns tables and other text to print.
+
+    Args:
+        pinned: whether it runs programs on cores of their own.
+        settings: of the command.
+    """
 
     def command(measure: Callable[..., Iterable[Table | str]]) -> Any:
         @click.command(**settings)  # type: ignore[untyped-decorator]
@@ -98,7 +103,7 @@ def benchmark(**settings: Any) -> Callable[[Callable[..., Iterable[Table | str]]
         def run(context: click.Context, /, *, file: Path | None, markdown: bool, **options: Any) -> None:
             if context.invoked_subcommand is not None:
                 return
-            machine = describe(Cores.here())
+            machine = describe(Cores.here()) | ({} if pinned else {"pinning": "none"})
             try:
                 parts = list(measure(**options))
             except ProgramEndedError as error:

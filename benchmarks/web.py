@@ -74,8 +74,7 @@ def _window(bench: Bench, workload: Workload, seconds: float, viewers: Viewers) 
             if viewers is ATTACK and WRK:
                 wrk.process.wait(3 * SETTLE_SECONDS)
         daemon.go_on(FLUSH_SECONDS)
-        names = workload.addresses(bench.site.ports)
-        found = lateness_of([daemon.successes], names, workload.interval_seconds, begin, end)
+        found = lateness_of([daemon.successes], workload, bench.site.ports, begin, end)
         said = {file.stem: file.read_text("utf-8") for file in daemon.folder.glob("*.said")}
     cells = found.cells()
     in_time = sum(late <= IN_TIME_SECONDS for late in found.seconds) / max(found.slots, len(found.seconds), 1)

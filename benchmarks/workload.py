@@ -1,5 +1,6 @@
 """The work of every program in a comparison: how many targets, of which kind, how often."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -46,20 +47,20 @@ class Workload:
         """Deadline of one check."""
         return min(LONGEST_TIMEOUT_SECONDS, self.interval_seconds)
 
-    def origin(self, ports: dict[Kind, int]) -> str:
+    def origin(self, ports: Mapping[Kind, int]) -> str:
         """Return the start of all addresses, on a site with these ports."""
         scheme = "https" if self.kind in {Kind.HTTPS, Kind.HTTP2} else "http"
         return f"{scheme}://127.0.0.1:{ports[self.kind]}"
 
-    def options(self, ports: dict[Kind, int]) -> dict[str, object]:
+    def options(self, ports: Mapping[Kind, int]) -> dict[str, object]:
         """Return the options of a program without a configuration."""
         return {"origin": self.origin(ports), **asdict(self)}
 
-    def addresses(self, ports: dict[Kind, int]) -> list[str]:
+    def addresses(self, ports: Mapping[Kind, int]) -> list[str]:
         """Return the address of each target, which is also its name."""
         return [f"{self.origin(ports)}/t/{number}" for number in range(self.targets)]
 
-    def write(self, file: Path, ports: dict[Kind, int], head: str = "") -> None:
+    def write(self, file: Path, ports: Mapping[Kind, int], head: str = "") -> None:
         """Write a config file for watcher, after other settings; the aiohttp monitor reads the same."""
         kept = {"keep_alive": True} if self.kind is Kind.KEEP_ALIVE else {}
         times = {"interval": self.interval_seconds, "timeout": self.timeout_seconds}

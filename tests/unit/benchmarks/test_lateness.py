@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.lateness import Lateness, lateness_of
+from benchmarks.workload import Kind, Workload
 from watcher.checking.scheduling.schedule import Schedule
 from watcher.text.timestamps import timestamp
 
-NAME = "http://127.0.0.1:8080/t/7"
-INTERVAL_SECONDS = 2.0
-SLOT = 900_000_000 * INTERVAL_SECONDS + Schedule.of(NAME, INTERVAL_SECONDS).offset_seconds
+WORKLOAD = Workload(Kind.HTTP, targets=2, rate=1)
+PORTS = {Kind.HTTP: 8080}
+NAME = WORKLOAD.addresses(PORTS)[1]
+SLOT = 1_800_000_000 + Schedule.of(NAME, WORKLOAD.interval_seconds).offset_seconds
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_the_checks_of_a_window_are_found_by_their_slots(
     lines = [f'{timestamp(datetime.fromtimestamp(SLOT + at, UTC))} success target="{NAME}" status=200' for at in starts]
     (tmp_path / "monitor.log").write_text("\n".join([*lines, "half a line"]))
     begin, end = (SLOT + at for at in window)
-    found = lateness_of([tmp_path / "monitor.log"], [NAME], INTERVAL_SECONDS, begin, end)
+    found = lateness_of([tmp_path / "monitor.log"], WORKLOAD, PORTS, begin, end, skipped=1)
     assert (found.slots, found.missed, found.twice) == (slots, missed, twice)
     assert found.seconds == pytest.approx(late, abs=0.0011)
 
