@@ -13,9 +13,11 @@ from typing import NoReturn
 import trio
 
 DRIP_SECONDS = 0.5  # between two bytes of the head of a request, which starts again when the server closes
+AGAIN_SECONDS = 1.0  # until a stream of events is opened again
 REFRESH_SECONDS = 30.0  # like the script of the page
 STARTS_SECONDS = 2.0  # all start within this time
-HEAD = "GET {} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"
+HEAD = "GET {} HTTP/1.1\r\nHost: localhost\r\n"
+WHOLE = HEAD + "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n"
 
 
 async def request(port: int, head: str, *, drips: bool = False) -> tuple[bytes, float, float]:
@@ -42,7 +44,7 @@ async def ask(port: int, path: str, delay_seconds: float, seconds: float, found:
     """Request a path again and again; keep the time to the first byte of a page, and to the last of a scrape."""
     while True:
         await trio.sleep(delay_seconds)
-        status, first, last = await request(port, HEAD.format(path) + "Connection: close\r\n\r\n")
+        status, first, last = await request(port, WHOLE.format(path))
         if status == b"200":
             found.append(first if path == "/" else last)
         delay_seconds = seconds
@@ -53,7 +55,7 @@ async def hold(port: int, head: str, *, drips: bool = False) -> NoReturn:
     await trio.sleep(random.uniform(0, STARTS_SECONDS))  # noqa: S311
     while True:
         await request(port, head, drips=drips)
-        await trio.sleep(DRIP_SECONDS)
+        await trio.sleep(DRIP_SECONDS if drips else AGAIN_SECONDS)
 
 
 async def main(
