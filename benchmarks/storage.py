@@ -94,7 +94,7 @@ def storage(rate: int, seconds: float, rows: int, checks: int, targets: int) -> 
 
 def _run(work: Callable[..., Any], **arguments: Any) -> Any:
     """Run a part in a loop of its own, with an outbox in a folder."""
-    say(f"{work.__name__}: {arguments}")
+    say(work.__name__.replace("_", " "))
 
     async def run() -> Any:
         with TemporaryDirectory(prefix="benchmark-") as folder:
