@@ -126,7 +126,7 @@ class _Logger(structlog.BoundLogger):
         try:
             named = {**({"arguments": arguments} if arguments else {}), **_renamed(fields)}
             line = super()._proxy_to_logger(method_name, event, **named)
-            if line is not None:  # as it is if a processor drops the event
+            if line is not None:  # None if a processor drops the event
                 write_line(to_stderr(method_name, line))
         except Exception as error:  # noqa: BLE001  # see above
             with suppress(Exception):
@@ -159,8 +159,8 @@ def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {"time": utc_now(), "level": event.pop("level"), "event": event.pop("event"), **event, "traceback": trace}
 
 
-def _fit(_logger: object, _level: str, event: EventDict) -> dict[str, Loggable]:
-    """Convert the fields to JSON types without secrets."""
+def _fit(_logger: object, _method: str, event: EventDict) -> dict[str, Loggable]:
+    """Convert the values that are not None to JSON types, and mask the secrets in them."""
     foreign = _FOREIGN | {"event"} if "logger" in event else _FOREIGN
     fitting: dict[str, Loggable] = {}
     for name, value in event.items():

@@ -41,7 +41,7 @@ def test_memory_a_target_is_between_the_fewest_and_the_most() -> None:
     assert list(memory_rows(runs)) == [("http", "watcher", "100 to 100,000", 3.0)]
 
 
-def test_what_is_wrong_with_a_run_is_said() -> None:
+def test_the_reasons_against_a_run_are_shown() -> None:
     behind, failed, disturbed = complaints(Counters(10.0, 4.0, 6.5, 1.0, 5000, 0), 750.0, 4000)
     assert behind == "fell behind, 500 of 750 checks a second; its core was used to 65%, the server's to 10%"
     assert "4000 successes written of 5000 checks" in failed

@@ -30,7 +30,7 @@ def test_targets_are_shared_once_all_replicas_agree_and_have_all_of_them() -> No
     assert not is_shared([SHARES[0], SHARES[1]._replace(replicas=3)], replicas=2, targets=500)
 
 
-def test_the_cost_of_a_check_is_that_of_all_by_the_checks_of_all() -> None:
+def test_the_cost_of_a_check_is_the_total_time_by_the_total_checks() -> None:
     names = ("seconds", "checks", "cpu_seconds", "database_seconds", "rows", "commits", "connections")
     first = dict(zip(names, (10, 5, 1, 1, 1, 1, 9), strict=True))
     last = dict(zip(names, (20, 1005, 1.5, 1.02, 26, 51, 13), strict=True))

@@ -1,4 +1,4 @@
-"""The secrets of a whole configuration, in texts of which nobody knows whose they are."""
+"""Masks every secret of a configuration in text of any origin."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_secrets_are_masked(text: str, shown: str) -> None:
     assert a_redactor("hunter2", "pä ss").masked(text) == shown
 
 
-def test_what_is_short_or_known_to_all_is_no_secret() -> None:
+def test_short_or_public_values_are_not_secrets() -> None:
     assert a_redactor("abc", "postgres", "").masked("abc postgres") == "abc postgres"
 
 
@@ -69,7 +69,7 @@ def test_what_consists_of_secrets_is_masked_by_its_parts(target: Target) -> None
         assert word not in text
 
 
-def test_a_password_that_begins_with_the_user_is_masked_whole() -> None:
+def test_a_password_that_starts_with_the_user_is_masked_whole() -> None:
     target = a_target(address="https://admin:admin12@a.example/")
     assert masked("admin12 admin", secrets_of(target)) == "*** ***"
 
