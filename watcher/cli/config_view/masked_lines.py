@@ -15,7 +15,7 @@ from watcher.config.schema.config_file import EXTENSION
 from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
 from watcher.config.yaml.loader import MAX_NESTING, MERGE_KEY, TOO_DEEP, error_at, loader_of
-from watcher.config.yaml.tree import known_key
+from watcher.config.yaml.tree import LINE_BREAK, known_key
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
@@ -37,7 +37,6 @@ _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 _TOP = ""  # the key of what is in no mapping
 _A_KEY = "?"  # for scalars that are keys themselves
 _WHOLE_LINE = 1 << 30
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _BETWEEN = re.compile(r"[\s\-?:,{}\[\]]+|#.*|[&*!][^\s,{}\[\]]+|[^\s\-?:,{}\[\]#]+")
 _BEGINNING = re.compile(r"(?P<before>\s*(?:-\s+)*)(?P<key>[a-z_]+:(?=\s|$)\s*)?")
@@ -152,7 +151,7 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
         text: of the whole file.
         wanted: numbers of lines; those that are not there are left out.
     """
-    lines = dict(enumerate(_BREAK.split(text), start=1))
+    lines = dict(enumerate(LINE_BREAK.split(text), start=1))
     lines = {number: lines[number] for number in wanted if number in lines}
     try:
         scalars = _Scalars(loader_of(text).get_single_node())
