@@ -28,11 +28,11 @@ def steady_seconds() -> float:
 
 
 def next_beat(now: float, seconds: float) -> float:
-    """Return when a task that looks now and then wakes next: at a multiple of its time, so that all wake together.
+    """Return when a periodic task wakes next: at a multiple of its period, so that tasks wake together.
 
     Args:
         now: seconds of a clock that nobody sets.
-        seconds: the longest to sleep.
+        seconds: the period, and the longest to sleep.
     """
     latest = now + seconds
     beat = latest // seconds * seconds if seconds > 0 else latest

@@ -67,9 +67,8 @@ class Document:
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
         """Return the variables in the text at a path."""
         found = self._tree.find(path)
-        return frozenset(
-            references_in(self._tree.templates.get(found.mark, "")) if isinstance(found.value, str) else ()
-        )
+        template = self._tree.templates.get(found.mark, "") if isinstance(found.value, str) else ""
+        return frozenset(references_in(template))
 
     def variables(self) -> frozenset[str]:
         """Return the variables in all texts of the document."""
