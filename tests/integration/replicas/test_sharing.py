@@ -140,7 +140,10 @@ class Happening:
     async def change_the_file(self) -> None:
         """Change the files of all, one after the other, and remove one site or add it again."""
         names = NAMES if len(self.fleet.names) < len(NAMES) else NAMES[:-1]
-        begun, timeout = time.time(), self.chance.uniform(0.45, 0.5)  # of the checks; near the interval, its upper limit
+        begun, timeout = (
+            time.time(),
+            self.chance.uniform(0.45, 0.5),
+        )  # of the checks; near the interval, its upper limit
         for replica in self.fleet.replicas:
             self.fleet.write(replica, names, timeout=round(timeout, 4))
             await trio.sleep(self.chance.uniform(0, 2 * BEAT_SECONDS))
