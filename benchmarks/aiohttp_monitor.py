@@ -4,14 +4,12 @@ It does what watcher does at its simplest, in the usual way: a task for each URL
 session, a deadline for each check, successes to a log file, failures into PostgreSQL.
 """
 
-from __future__ import annotations
-
-import argparse
 import asyncio
+import json
 import logging
-import math
 import re
 import signal
+import sys
 import time
 import zlib
 from dataclasses import dataclass
@@ -42,85 +40,66 @@ class Target:
     address: str
     interval_seconds: float
     timeout: aiohttp.ClientTimeout
-    regex: re.Pattern[str] | None
+    regex: re.Pattern[str]
 
     def seconds_to_next(self, now: float) -> float:
         """Return the seconds to the next slot; the slots of all targets are spread over the interval."""
         offset = zlib.crc32(self.address.encode()) / 2**32 * self.interval_seconds
-        index = math.floor((now - offset) / self.interval_seconds) + 1
-        return offset + index * self.interval_seconds - now
+        return self.interval_seconds - (now - offset) % self.interval_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """The state shared by all checks."""
+async def watch(target: Target, session: aiohttp.ClientSession, pool: asyncpg.Pool, workers: asyncio.Semaphore) -> None:
+    """Check one target for ever."""
+    while True:
+        await asyncio.sleep(target.seconds_to_next(time.time()))
+        async with workers:
+            await check(target, session, pool)
 
-    session: aiohttp.ClientSession
-    database: asyncpg.Pool
-    semaphore: asyncio.Semaphore
 
-    async def watch(self, target: Target) -> None:
-        """Check one target for ever."""
-        while True:
-            await asyncio.sleep(target.seconds_to_next(time.time()))
-            async with self.semaphore:
-                await self.check(target)
-
-    async def check(self, target: Target) -> None:
-        """Check once, and record the result."""
-        started_at, started, status, size = time.time(), time.perf_counter(), None, 0
-        try:
-            async with self.session.get(target.address, timeout=target.timeout, max_redirects=10) as response:
-                status = response.status
-                body = await response.text()
-                size = len(body)
-            reason = None if 200 <= status <= 299 else f"status {status}"
-            if reason is None and target.regex is not None and target.regex.search(body) is None:
-                reason = "the body does not match"
-        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-        duration_ms = (time.perf_counter() - started) * 1000
-        if reason is None:
-            log.info("success url=%s status=%d duration_ms=%.1f bytes=%d", target.address, status, duration_ms, size)
-        else:
-            await self.store_failure(target, started_at, duration_ms, status, reason)
-
-    async def store_failure(
-        self, target: Target, started_at: float, duration_ms: float, status: int | None, reason: str
-    ) -> None:
-        """Write a failure to the database, or to the log if that fails."""
-        try:
-            await self.database.execute(INSERT_FAILURE, target.address, started_at, duration_ms, status, reason)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            log.exception("cannot store the failure of %s", target.address)
+async def check(target: Target, session: aiohttp.ClientSession, pool: asyncpg.Pool) -> None:
+    """Check once, and record the result: in the log, or in the database."""
+    started_at, started, status, size = time.time(), time.perf_counter(), None, 0
+    try:
+        async with session.get(target.address, timeout=target.timeout, max_redirects=10) as response:
+            status = response.status
+            body = await response.text()
+            size = len(body)
+        reason = None if 200 <= status <= 299 else f"status {status}"
+        if reason is None and target.regex.search(body) is None:
+            reason = "the body does not match"
+    except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    duration_ms = (time.perf_counter() - started) * 1000
+    if reason is None:
+        log.info("success url=%s status=%d duration_ms=%.1f bytes=%d", target.address, status, duration_ms, size)
+        return
+    try:
+        await pool.execute(INSERT_FAILURE, target.address, started_at, duration_ms, status, reason)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        log.exception("cannot store the failure of %s", target.address)
 
 
 def read_targets(file: Path) -> tuple[list[Target], bool]:
     """Read the config file; the second value is whether connections are kept."""
-    with file.open(encoding="utf-8") as stream:
-        urls = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["urls"]  # noqa: S506
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    urls = yaml.load(file.read_text("utf-8"), Loader=loader)["urls"]  # noqa: S506
     targets = [
-        Target(
-            address=url["address"],
-            interval_seconds=url["interval"],
-            timeout=aiohttp.ClientTimeout(total=url["timeout"]),
-            regex=re.compile(url["regex"]) if "regex" in url else None,
-        )
+        Target(url["address"], url["interval"], aiohttp.ClientTimeout(total=url["timeout"]), re.compile(url["regex"]))
         for url in urls
     ]
     return targets, any(url.get("keep_alive") for url in urls)
 
 
-async def run(targets: list[Target], workers: int, database_url: str, *, keep_alive: bool) -> None:
+async def run(targets: list[Target], *, keeps: bool, database: str, workers: int) -> None:
     """Watch all targets until SIGTERM."""
-    connector = aiohttp.TCPConnector(limit=workers, force_close=not keep_alive)
+    connector = aiohttp.TCPConnector(limit=workers, force_close=not keeps)
     async with (
-        asyncpg.create_pool(database_url, min_size=1, max_size=5) as database,
+        asyncpg.create_pool(database, min_size=1, max_size=5) as pool,
         aiohttp.ClientSession(connector=connector) as session,
     ):
-        await database.execute(CREATE_TABLE)
-        monitor = Monitor(session, database, asyncio.Semaphore(workers))
-        tasks = [asyncio.create_task(monitor.watch(target)) for target in targets]
+        await pool.execute(CREATE_TABLE)
+        free = asyncio.Semaphore(workers)
+        tasks = [asyncio.create_task(watch(target, session, pool, free)) for target in targets]
         stopped = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         await stopped.wait()
@@ -129,18 +108,8 @@ async def run(targets: list[Target], workers: int, database_url: str, *, keep_al
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def main() -> None:
-    """Read the arguments, and watch."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--database", required=True)
-    parser.add_argument("--workers", type=int, required=True)
-    options = parser.parse_args()
-    logging.basicConfig(filename=options.log, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    targets, keep_alive = read_targets(options.config)
-    asyncio.run(run(targets, options.workers, options.database, keep_alive=keep_alive))
-
-
 if __name__ == "__main__":
-    main()
+    form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(filename="monitor.log", level=logging.INFO, format=form)
+    watched, kept = read_targets(Path("config.yaml"))
+    asyncio.run(run(watched, keeps=kept, **json.loads(sys.argv[1])))

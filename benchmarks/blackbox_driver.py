@@ -4,72 +4,46 @@ It runs on the other core, and its CPU time is not counted. It keeps its connect
 no compression, which Prometheus does: that saves blackbox_exporter some work.
 """
 
-from __future__ import annotations
-
-import argparse
 import asyncio
 import itertools
+import json
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TextIO
 
 import aiohttp
 
-from benchmarks.pace import Pace
-
-if TYPE_CHECKING:
-    from typing import TextIO
+from benchmarks.blocking_sockets import Pace
 
 
-async def probe(session: aiohttp.ClientSession, parameters: dict[str, str], successes: TextIO) -> None:
-    """Request one probe, and record it if it succeeded."""
-    try:
-        async with session.get("/probe", params=parameters) as response:
-            page = await response.text()
-    except aiohttp.ClientError:  # for example before the exporter listens
-        return
-    if "\nprobe_success 1\n" in page:
-        successes.write(f"{time.time():.3f} success {parameters['target']}\n")
-
-
-async def drive(options: argparse.Namespace, successes: TextIO) -> None:
-    """Request probes for ever; while all workers are busy, the next probe waits."""
-    free = asyncio.Semaphore(options.workers)
-    pace = Pace(options.rate, time.monotonic())
-    targets = itertools.cycle(range(options.targets))
-    connector = aiohttp.TCPConnector(limit=options.workers)
+async def drive(successes: TextIO, options: dict[str, Any]) -> None:
+    """Request probes for ever, and record those that succeed; while all workers are busy, the next probe waits."""
+    free = asyncio.Semaphore(options["workers"])
+    pace = Pace(options["rate"], time.monotonic())
+    connector = aiohttp.TCPConnector(limit=options["workers"])
+    plain = {"Accept-Encoding": "identity"}
     async with (
-        aiohttp.ClientSession(
-            options.exporter, connector=connector, headers={"Accept-Encoding": "identity"}
-        ) as session,
+        aiohttp.ClientSession(options["exporter"], connector=connector, headers=plain) as session,
         asyncio.TaskGroup() as probes,
     ):
 
-        async def probe_and_release(target: str) -> None:
+        async def probe(target: str) -> None:
             try:
-                await probe(session, {"target": target, "module": "site"}, successes)
+                async with session.get("/probe", params={"target": target, "module": "site"}) as response:
+                    if "\nprobe_success 1\n" in await response.text():
+                        successes.write(f"{time.time():.3f} success {target}\n")
+            except aiohttp.ClientError:  # for example before the exporter listens
+                pass
             finally:
                 free.release()
 
-        while True:
+        for number in itertools.cycle(range(options["targets"])):
             await asyncio.sleep(pace.seconds_to_next(time.monotonic()))
             await free.acquire()
-            probes.create_task(probe_and_release(f"{options.origin}/t/{next(targets)}"))
-
-
-def main() -> None:
-    """Read the arguments, and request probes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exporter", required=True, help="such as http://127.0.0.1:9115")
-    parser.add_argument("--origin", required=True, help="such as http://127.0.0.1:8080")
-    parser.add_argument("--targets", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--workers", type=int, required=True)
-    parser.add_argument("--successes", type=Path, required=True)
-    options = parser.parse_args()
-    with options.successes.open("a", buffering=1, encoding="utf-8") as successes:
-        asyncio.run(drive(options, successes))
+            probes.create_task(probe(f"{options['origin']}/t/{number}"))
 
 
 if __name__ == "__main__":
-    main()
+    with Path("monitor.log").open("a", buffering=1, encoding="utf-8") as file:
+        asyncio.run(drive(file, json.loads(sys.argv[1])))

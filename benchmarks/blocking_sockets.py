@@ -5,107 +5,69 @@ check after the other at a steady rate. It has no deadline, reads no header, mat
 knows no targets: no monitor in Python can be much cheaper.
 """
 
-from __future__ import annotations
-
-import argparse
 import itertools
+import json
 import socket
 import ssl
+import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from benchmarks.pace import Pace
-
-if TYPE_CHECKING:
-    from typing import NoReturn
-
-HOST = "127.0.0.1"
+# Checks overdue by more are skipped: a burst to catch up would measure something else.
+MAX_BEHIND_SECONDS = 1.0
 CHUNK_BYTES = 65_536
+END = b"</p>\n"  # of every body
 
 
-class Checks:
-    """The three kinds of check."""
+class Pace:
+    """A steady rate, for the programs without a schedule of their own."""
 
-    def __init__(self, port: int) -> None:
-        """Create the shared TLS context, which trusts the authorities in SSL_CERT_FILE."""
-        self._port = port
-        self._tls = ssl.create_default_context()
-        self._kept: socket.socket | None = None
-        self._response_bytes = 0
+    def __init__(self, rate: float, now: float) -> None:
+        """Start now, in seconds on a monotonic clock; the rate is in checks a second."""
+        self._gap_seconds = 1 / rate
+        self._due = now
 
-    def http(self, request: bytes) -> None:
-        """Check over a new connection."""
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
-            connection.connect((HOST, self._port))
-            _ask(connection, request)
+    def seconds_to_next(self, now: float) -> float:
+        """Return the seconds to the next check, 0 if it is overdue, and advance by one check."""
+        wait_seconds = self._due - now
+        if wait_seconds < -MAX_BEHIND_SECONDS:
+            self._due, wait_seconds = now, 0.0
+        self._due += self._gap_seconds
+        return max(wait_seconds, 0.0)
 
-    def https(self, request: bytes) -> None:
-        """Check over a new connection, with a whole handshake and a verified certificate."""
-        raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        raw.connect((HOST, self._port))
-        with self._tls.wrap_socket(raw, server_hostname=HOST) as connection:
-            _ask(connection, request)
 
-    def keep_alive(self, request: bytes) -> None:
-        """Check over the one kept connection; every response has the size of the first."""
-        if self._kept is None:
-            self._kept = socket.create_connection((HOST, self._port))
-            self._kept.settimeout(None)
-            self._kept.sendall(request)
-            self._response_bytes = _whole_response(self._kept)
-            return
-        self._kept.sendall(request)
-        received = 0
-        while received < self._response_bytes:
-            chunk = self._kept.recv(CHUNK_BYTES)
-            if not chunk:
+def check_of(kind: str, place: tuple[str, int]) -> Callable[[bytes], None]:
+    """Return the check of a kind: with a new connection or, for `keep-alive`, all over one."""
+    tls = ssl.create_default_context()  # trusts the authorities in SSL_CERT_FILE
+
+    def check(request: bytes) -> None:
+        with socket.socket() as plain:
+            plain.connect(place)
+            with tls.wrap_socket(plain, server_hostname=place[0]) if kind == "https" else plain as connection:
+                connection.sendall(request)
+                while connection.recv(CHUNK_BYTES):
+                    pass
+
+    if kind != "keep-alive":
+        return check
+    kept = socket.create_connection(place)
+
+    def check_kept(request: bytes) -> None:
+        kept.sendall(request)
+        while not (received := kept.recv(CHUNK_BYTES)).endswith(END):
+            if not received:
                 raise ConnectionError("the server closed the kept connection")
-            received += len(chunk)
 
-
-def _ask(connection: socket.socket, request: bytes) -> None:
-    connection.sendall(request)
-    while connection.recv(CHUNK_BYTES):
-        pass
-
-
-def _whole_response(connection: socket.socket) -> int:
-    """Read one response, and return its size with its head."""
-    received = b""
-    while True:
-        received += connection.recv(CHUNK_BYTES)
-        head, found, body = received.partition(b"\r\n\r\n")
-        if found:
-            size = int(head.lower().partition(b"content-length:")[2].split(maxsplit=1)[0])
-            if len(body) >= size:
-                return len(received)
-
-
-def run(origin: str, kind: str, targets: int, rate: float) -> NoReturn:
-    """Check for ever."""
-    port = urlsplit(origin).port
-    assert port is not None
-    checks = Checks(port)
-    check = {"http": checks.http, "https": checks.https, "keep-alive": checks.keep_alive}[kind]
-    ending = "" if kind == "keep-alive" else "Connection: close\r\n"
-    pace = Pace(rate, time.monotonic())
-    for number in itertools.cycle(range(targets)):
-        time.sleep(pace.seconds_to_next(time.monotonic()))
-        check(f"GET /t/{number} HTTP/1.1\r\nHost: {HOST}:{port}\r\n{ending}\r\n".encode())
-    raise AssertionError("a cycle has no end")
-
-
-def main() -> None:
-    """Read the arguments, and check."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--origin", required=True, help="such as http://127.0.0.1:8080")
-    parser.add_argument("--kind", required=True)
-    parser.add_argument("--targets", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    options = parser.parse_args()
-    run(options.origin, options.kind, options.targets, options.rate)
+    return check_kept
 
 
 if __name__ == "__main__":
-    main()
+    options = json.loads(sys.argv[1])
+    address = urlsplit(options["origin"])
+    check = check_of(options["kind"], (str(address.hostname), address.port or 80))
+    ending = "" if options["kind"] == "keep-alive" else "Connection: close\r\n"
+    pace = Pace(options["rate"], time.monotonic())
+    for number in itertools.cycle(range(options["targets"])):
+        time.sleep(pace.seconds_to_next(time.monotonic()))
+        check(f"GET /t/{number} HTTP/1.1\r\nHost: {address.netloc}\r\n{ending}\r\n".encode())

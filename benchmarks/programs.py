@@ -1,84 +1,71 @@
 """The programs to compare: each is whole, run as its user runs it, and pinned to the core of the measurement."""
 
-from __future__ import annotations
-
-import shutil
+import json
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
-from benchmarks.children import environment, free_port, running
-from benchmarks.machine import BLACKBOX, NGINX
-from benchmarks.workload import PATTERN, Kind, write_targets
+from benchmarks.children import Child, ProgramEndedError, free_port
+from benchmarks.servers import Bench, settings_of
+from benchmarks.showing import BLACKBOX
+from benchmarks.workload import PATTERN, Kind, Workload
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
+Commands = Sequence[Sequence[str]]
 
-    from benchmarks.children import Process
-    from benchmarks.machine import Cores
-    from benchmarks.nginx import Site
-    from benchmarks.postgres import Postgres
-    from benchmarks.workload import Workload
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The environment that all programs share.
-
-    Attributes:
-        site: to check.
-        database: for failures.
-        cores: to run on.
-    """
-
-    site: Site
-    database: Postgres
-    cores: Cores
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A running program.
-
-    Attributes:
-        process: the measured one.
-        said: the file of its stdout and stderr.
-        successes: a file with one line a success, or None if it writes none.
-    """
-
-    process: Process
-    said: Path
-    successes: Path | None
+START_SECONDS = 600.0
+POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program to compare.
+    """A program to compare."""
 
-    Attributes:
-        name: for `--programs`, and in tables.
-        start: runs it in a folder while the block lasts.
-        missing: why it cannot run here, or empty.
-        kinds: the kinds of check that it supports.
-        checks_all_at_start: whether it starts with a check of every target at once, which must not be measured.
-    """
+    name: str  # for `--programs`, and in tables
+    commands: Callable[..., Commands]  # prepares a folder; the first command is the measured one
+    missing: str = ""  # why it cannot run here
+    unable: tuple[Kind, ...] = ()  # the kinds of check that it does not support
+    checks_all_at_start: bool = False  # a check of every target at once, which must not be measured
 
-    name: str
-    start: Callable[[Bench, Workload, Path], AbstractContextManager[Running]]
-    missing: str = ""
-    kinds: frozenset[Kind] = field(default=frozenset(Kind))
-    checks_all_at_start: bool = False
+    @contextmanager
+    def start(self, bench: Bench, workload: Workload, folder: Path, **settings: object) -> Iterator[Child]:
+        """Run it in a folder while the block lasts; `settings` are further ones of watcher."""
+        measured, *others = self.commands(bench, workload, folder, **settings)
+        with ExitStack() as stack:
+            child = stack.enter_context(bench.running(measured, folder))
+            for other in others:
+                stack.enter_context(bench.running(other, folder, "driver"))
+            yield child
+
+    @contextmanager
+    def begun(self, bench: Bench, workload: Workload, **settings: object) -> Iterator[Child]:
+        """Run it in a folder of its own; the block starts after the first checks.
+
+        Raises:
+            ProgramEndedError: it has ended, or has not checked in time.
+        """
+        with TemporaryDirectory(prefix="benchmark-") as name:
+            before = bench.site.requests()
+            with self.start(bench, workload, Path(name), **settings) as child:
+                give_up_at = time.monotonic() + START_SECONDS
+                wanted = workload.targets if self.checks_all_at_start else 1
+                while (checks := bench.site.requests() - before) < wanted:
+                    if time.monotonic() > give_up_at:
+                        raise ProgramEndedError(f"only {checks} checks within {START_SECONDS:g} s of the start")
+                    child.go_on(POLL_SECONDS)
+                yield child
 
 
-@contextmanager
-def start_watcher(bench: Bench, workload: Workload, folder: Path, **more: object) -> Iterator[Running]:
-    """Run the daemon with an external database; `more` are further settings of its `.env`."""
-    write_targets(folder / "config.yaml", workload, bench.site.origin(workload.kind))
+def _watcher(
+    bench: Bench, workload: Workload, folder: Path, *, head: str = "", **more: object
+) -> Sequence[Sequence[str]]:
+    """The daemon with an external database; `head` are further lines of its configuration."""
+    workload.write(folder / "config.yaml", bench.site.ports, head)
     settings = {
         "CONFIG_FILE_PATH": "config.yaml",
         "MAX_WORKERS": workload.workers,
@@ -86,80 +73,47 @@ def start_watcher(bench: Bench, workload: Workload, folder: Path, **more: object
         "MIN_INTERVAL_VAL": workload.interval_seconds / 2,
         "MAX_INTERVAL_VAL": workload.interval_seconds * 2,
         "WATCHER_HTTP": "127.0.0.1:0",
-        **bench.database.settings(),
+        **settings_of(bench.database),
         **more,
     }
-    lines = [f"{key}={value}\n" for key, value in settings.items()]
-    (folder / ".env").write_text("".join(lines), encoding="utf-8")
-    with _measured(bench, folder, sys.executable, "-m", "watcher", "run") as process:
-        yield Running(process, folder / "said", folder / "monitor.log")
+    (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
+    return [[sys.executable, "-m", "watcher", "run"]]
 
 
-@contextmanager
-def start_aiohttp(bench: Bench, workload: Workload, folder: Path) -> Iterator[Running]:
-    """Run the monitor of the usual kind."""
-    write_targets(folder / "config.yaml", workload, bench.site.origin(workload.kind))
-    options = ["--config", "config.yaml", "--log", "successes.log", "--workers", f"{workload.workers}"]
-    module = [sys.executable, "-m", "benchmarks.aiohttp_monitor"]
-    with _measured(bench, folder, *module, *options, "--database", bench.database.url()) as process:
-        yield Running(process, folder / "said", folder / "successes.log")
+def _aiohttp(bench: Bench, workload: Workload, folder: Path) -> Commands:
+    """The monitor of the usual kind."""
+    workload.write(folder / "config.yaml", bench.site.ports)
+    return [module("aiohttp_monitor", database=bench.database, workers=workload.workers)]
 
 
-@contextmanager
-def start_blackbox(bench: Bench, workload: Workload, folder: Path) -> Iterator[Running]:
-    """Run blackbox_exporter, and its driver on the other core."""
+def _blackbox(bench: Bench, workload: Workload, folder: Path) -> Commands:
+    """blackbox_exporter, and its driver on the other core."""
     probing = {"preferred_ip_protocol": "ip4", "fail_if_body_not_matches_regexp": [PATTERN]}
-    module = {"prober": "http", "timeout": f"{workload.timeout_seconds:.6f}s", "http": probing}
-    (folder / "blackbox.yml").write_text(yaml.safe_dump({"modules": {"site": module}}), encoding="utf-8")
-    assert BLACKBOX is not None
+    probe = {"prober": "http", "timeout": f"{workload.timeout_seconds:.6f}s", "http": probing}
+    (folder / "blackbox.yml").write_text(yaml.safe_dump({"modules": {"site": probe}}), encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"
     # Without an offset the timeout is the module's own, as short as those of the other programs.
-    options = [
-        "--config.file=blackbox.yml",
-        f"--web.listen-address={address}",
-        "--timeout-offset=0",
-        "--log.level=error",
-    ]
-    driver = [
-        *(sys.executable, "-m", "benchmarks.blackbox_driver", "--exporter", f"http://{address}"),
-        *("--origin", bench.site.origin(workload.kind), "--targets", f"{workload.targets}"),
-        *("--rate", f"{workload.rate}", "--workers", f"{workload.workers}", "--successes", "successes.log"),
-    ]
-    env = environment(bench.site.certificate_authority)
-    with (
-        _measured(bench, folder, BLACKBOX, *options) as process,
-        running(driver, folder, bench.cores.others, env, folder / "driver.said"),
-    ):
-        yield Running(process, folder / "said", folder / "successes.log")
+    options = ["--config.file=blackbox.yml", "--timeout-offset=0", "--log.level=error"]
+    driver = module("blackbox_driver", exporter=f"http://{address}", **workload.options(bench.site.ports))
+    return [[str(BLACKBOX), *options, f"--web.listen-address={address}"], driver]
 
 
-@contextmanager
-def start_sockets(bench: Bench, workload: Workload, folder: Path) -> Iterator[Running]:
-    """Run the lower bound."""
-    options = ["--origin", bench.site.origin(workload.kind), "--kind", workload.kind.value]
-    amounts = ["--targets", f"{workload.targets}", "--rate", f"{workload.rate}"]
-    module = [sys.executable, "-m", "benchmarks.blocking_sockets"]
-    with _measured(bench, folder, *module, *options, *amounts) as process:
-        yield Running(process, folder / "said", None)
+def _sockets(bench: Bench, workload: Workload, _folder: Path) -> Commands:
+    """The lower bound."""
+    return [module("blocking_sockets", **workload.options(bench.site.ports))]
 
 
-def _measured(bench: Bench, folder: Path, *command: str) -> AbstractContextManager[Process]:
-    env = environment(bench.site.certificate_authority)
-    return running(command, folder, bench.cores.program, env, folder / "said")
+def module(name: str, **options: object) -> list[str]:
+    """Return the command of a program of this package, which takes its options as JSON."""
+    return [sys.executable, "-m", f"benchmarks.{name}", json.dumps(options)]
 
 
+WATCHER = Program("watcher", _watcher, checks_all_at_start=True)
 PROGRAMS = (
-    Program("watcher", start_watcher, checks_all_at_start=True),
+    WATCHER,
     # aiohttp does not speak HTTP/2, and frames are more than sockets alone.
-    Program("aiohttp", start_aiohttp, kinds=frozenset(Kind) - {Kind.HTTP2}),
+    Program("aiohttp", _aiohttp, unable=(Kind.HTTP2,)),
     # It opens a new connection for every probe, and has no setting to change that.
-    Program(
-        "blackbox",
-        start_blackbox,
-        missing="" if BLACKBOX else "blackbox_exporter is not installed",
-        kinds=frozenset(Kind) - {Kind.KEEP_ALIVE},
-    ),
-    Program("sockets", start_sockets, kinds=frozenset(Kind) - {Kind.HTTP2}),
+    Program("blackbox", _blackbox, "" if BLACKBOX else "blackbox_exporter is not installed", (Kind.KEEP_ALIVE,)),
+    Program("sockets", _sockets, unable=(Kind.HTTP2,)),
 )
-
-NGINX_MISSING = "" if shutil.which(NGINX) else "nginx is not installed; on Debian: apt install nginx-light"

@@ -1,50 +1,34 @@
 """Measures the queries of commands and of a status page, over a year of history."""
 
-from __future__ import annotations
-
-import os
 import re
 import time
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from statistics import median
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import click
 import trio
 
 from benchmarks.history import Extent, fill
-from benchmarks.machine import Cores, describe
-from benchmarks.postgres import database as postgres
-from benchmarks.showing import say, show, show_machine, write
+from benchmarks.servers import opened, serving_database
+from benchmarks.showing import Table, benchmark, option, say
 from watcher import log
 from watcher.postgres.bridge import open_bridge
-from watcher.postgres.db import Database
+from watcher.postgres.db import Database, open_database
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from watcher.postgres.bridge import Connection
-
-    Ask = Callable[[Database], Awaitable[Any]]
 
 ASKED_SECONDS = 0.05
 READ_SECONDS = 120.0
 # Runs of a query before it counts: the server then has the pages in memory, and its plan.
 WARM_UP = 6
 REPORT_WARM_UP, REPORT_REPEAT = 1, 3  # for queries that take seconds
-BUCKETS = 40
-WINDOWS = {
-    "24 h": timedelta(days=1),
-    "7 d": timedelta(days=7),
-    "30 d": timedelta(days=30),
-    "365 d": timedelta(days=365),
-}
-COLUMNS = ("what", "rows", "first", "median", "most", "below 50 ms")
+SPARKLINES = partial(means_by_bucket, buckets=40)
+WINDOWS = {f"{days} d" if days > 1 else "24 h": timedelta(days=days) for days in (1, 7, 30, 365)}
+HEAD = "what {} | rows {:,} | first {:.1f} ms | median {:.1f} ms | most {:.1f} ms | below 50 ms {}"
 MAX_PLAN_CHARS = 110
 # Parts of a plan that readers do not need.
 _NOISE = re.compile(
@@ -53,97 +37,49 @@ _NOISE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A query on the history.
-
-    Attributes:
-        name: of its answer.
-        ask: runs it, as the commands do.
-        of_a_page: whether a viewer waits for it at a page; otherwise it is part of a report of all targets.
-    """
+class Query(NamedTuple):
+    """A query on the history, as the commands ask it."""
 
     name: str
-    ask: Ask
-    of_a_page: bool = True
+    ask: Callable[[Database], Awaitable[Any]]
+    of_a_page: bool = True  # a viewer waits for it at a page; otherwise it is part of a report of all targets
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The durations of a query.
-
-    Attributes:
-        name: of the query.
-        rows: the number of rows in its answer.
-        first_seconds: on a new connection, with the rest of the history in memory or not.
-        seconds: of the runs that count, in rising order.
-        plans: of the server.
-    """
-
-    name: str
-    rows: int
-    first_seconds: float
-    seconds: tuple[float, ...]
-    plans: tuple[str, ...] = field(default=())
-    of_a_page: bool = True
-
-
-def questions(extent: Extent) -> list[Query]:
+def questions(extent: Extent) -> Iterator[Query]:
     """List the queries of `watcher status`, `failures` and `report`, and of a status page."""
-    until, one = extent.until, [f"site {extent.targets // 2:04}"]
-    found = [
-        Query("where all targets stand", present_states),
-        Query("until when each location watched", alive_at_by_location),
-    ]
+    until, one = extent.until, f"site {extent.targets // 2:04}"
+    since = {name: until - window for name, window in WINDOWS.items()}
+    of_all: dict[str, Any] = {"until": until, "limit_seconds": READ_SECONDS}
+    of_one = {**of_all, "targets": [one]}
+    newest = partial(Database.failures, limit=100)
+    yield Query("where all targets stand", present_states)
+    yield Query("until when each location watched", alive_at_by_location)
     for name in ("24 h", "7 d", "30 d"):
-        since = until - WINDOWS[name]
-        found.append(Query(f"flips of all targets, {name}", _flips(since, until, None)))
-    found += [
-        Query("flips of one target, 365 d", _flips(extent.since, until, one)),
-        Query("newest 100 failures of all targets", lambda database: database.failures(limit=100)),
-        Query("newest 100 failures of one target", lambda database: database.failures(limit=100, target=one[0])),
-        Query(
-            "newest 100 failures of one target, 24 h",
-            lambda database: database.failures(limit=100, target=one[0], since=until - timedelta(days=1)),
-        ),
-    ]
-    for name, window in WINDOWS.items():
-        found.append(Query(f"percentiles of one target, {name}", _rollups(until - window, until, one)))
-    for name, window in WINDOWS.items():
-        found.append(Query(f"sparkline of one target, {name}", _means(until - window, until, one)))
-    day = until - timedelta(days=1)
-    return [
-        *found,
-        Query("percentiles of all targets, 24 h", _rollups(day, until, None), of_a_page=False),
-        Query("percentiles of all targets, 30 d", _rollups(until - WINDOWS["30 d"], until, None), of_a_page=False),
-        Query("sparklines of all targets, 24 h", _means(day, until, None), of_a_page=False),
-    ]
-
-
-def _flips(since: datetime, until: datetime, targets: list[str] | None) -> Ask:
-    return lambda database: flips_between(database, since, until, targets)
-
-
-def _rollups(since: datetime, until: datetime, targets: list[str] | None) -> Ask:
-    return lambda database: rollups_between(database, since, until, targets, limit_seconds=READ_SECONDS)
-
-
-def _means(since: datetime, until: datetime, targets: list[str] | None) -> Ask:
-    return lambda database: means_by_bucket(database, since, until, BUCKETS, targets, limit_seconds=READ_SECONDS)
+        yield Query(f"flips of all targets, {name}", partial(flips_between, since=since[name], until=until))
+    yield Query("flips of one target, 365 d", partial(flips_between, since=extent.since, until=until, targets=[one]))
+    yield Query("newest 100 failures of all targets", newest)
+    yield Query("newest 100 failures of one target", partial(newest, target=one))
+    yield Query("newest 100 failures of one target, 24 h", partial(newest, target=one, since=since["24 h"]))
+    for name in WINDOWS:
+        yield Query(f"percentiles of one target, {name}", partial(rollups_between, since=since[name], **of_one))
+    for name in WINDOWS:
+        yield Query(f"sparkline of one target, {name}", partial(SPARKLINES, since=since[name], **of_one))
+    for name in ("24 h", "30 d"):
+        report = partial(rollups_between, since=since[name], **of_all)
+        yield Query(f"percentiles of all targets, {name}", report, of_a_page=False)
+    yield Query("sparklines of all targets, 24 h", partial(SPARKLINES, since=since["24 h"], **of_all), of_a_page=False)
 
 
 class Explaining(Database):
     """A database that makes the server explain each query before running it."""
 
-    def __init__(self, url: str, *, command_seconds: float) -> None:
-        super().__init__(url, command_seconds=command_seconds)
+    def __init__(self, url: str) -> None:
+        super().__init__(url, command_seconds=READ_SECONDS)
         self.plans: list[str] = []
 
     async def operate(self, operation: Any, limit_seconds: float | None = None) -> Any:
         """Run an operation on a connection that explains."""
-        return await super().operate(
-            lambda connection: operation(_ExplainingConnection(connection, self.plans)), limit_seconds
-        )
+        return await super().operate(lambda connection: operation(_Connection(connection, self.plans)), limit_seconds)
 
     async def fetch(self, query: str, *arguments: object, limit_seconds: float | None = None) -> list[dict[str, Any]]:
         """Run one query, and keep its plan."""
@@ -155,8 +91,8 @@ class Explaining(Database):
         return found
 
 
-class _ExplainingConnection:
-    def __init__(self, connection: Connection, plans: list[str]) -> None:
+class _Connection:
+    def __init__(self, connection: Any, plans: list[str]) -> None:
         self._connection = connection
         self._plans = plans
 
@@ -166,7 +102,7 @@ class _ExplainingConnection:
     async def fetch(self, query: str, *arguments: object, timeout: float | None = None) -> Any:
         explain = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {query}"
         lines = await self._connection.fetch(explain, *arguments, timeout=timeout)
-        self._plans.append("\n".join(line[0] for line in lines))
+        self._plans.append(shortened("\n".join(line[0] for line in lines)))
         return await self._connection.fetch(query, *arguments, timeout=timeout)
 
 
@@ -180,64 +116,52 @@ def shortened(plan: str) -> str:
     return "\n".join(lines)
 
 
-def rows(found: list[Times]) -> list[tuple[str, ...]]:
-    """Return the cells of the table."""
-    return [
-        (
-            one.name,
-            f"{one.rows:,}",
-            f"{one.first_seconds * 1000:.1f} ms",
-            f"{median(one.seconds) * 1000:.1f} ms",
-            f"{one.seconds[-1] * 1000:.1f} ms",
-            "yes" if median(one.seconds) < ASKED_SECONDS else "no" if one.of_a_page else "no, a report",
-        )
-        for one in found
-    ]
+def row(query: Query, rows: int, first: float, seconds: list[float]) -> tuple[object, ...]:
+    """Return a row as in HEAD, from the seconds on a new connection and those of the runs that count."""
+    fast = "yes" if median(seconds) < ASKED_SECONDS else "no" if query.of_a_page else "no, a report"
+    return query.name, rows, first * 1000, median(seconds) * 1000, max(seconds) * 1000, fast
 
 
-async def measure(url: str, extent: Extent, repeat: int) -> list[Times]:
-    """Fill an empty database with history, and time each query."""
-    async with open_bridge():
-        database = Database(url, command_seconds=READ_SECONDS)
-        await database.connect()
+async def measure(url: str, extent: Extent, repeat: int, plans: list[str]) -> list[tuple[object, ...]]:
+    """Fill an empty database with history, and time each query; collect the server's plans."""
+    async with opened(url) as database:
         await database.init_db()
-        await fill(database, extent, lambda what: say(f"making {what}"))
-        await database.close()
-        return [await _time(url, query, repeat) for query in questions(extent)]
+        await fill(database, extent)
+    rows = []
+    async with open_bridge():
+        for query in questions(extent):
+            rows.append(await _time(url, query, repeat))
+            explaining = Explaining(url)
+            await explaining.connect()
+            await query.ask(explaining)
+            await explaining.close()
+            plans += [f"{query.name}:", *explaining.plans, ""]
+    return rows
 
 
-async def _time(url: str, query: Query, repeat: int) -> Times:
-    database = Database(url, command_seconds=READ_SECONDS)
-    await database.connect()
-    await database.ping()
+async def _time(url: str, query: Query, repeat: int) -> tuple[object, ...]:
+    warm_up, counted = (WARM_UP, repeat) if query.of_a_page else (REPORT_WARM_UP, min(repeat, REPORT_REPEAT))
     seconds = []
     answers: Any = ()
-    warm_up = WARM_UP if query.of_a_page else REPORT_WARM_UP
-    for _ in range(warm_up + (repeat if query.of_a_page else min(repeat, REPORT_REPEAT))):
-        begun = time.perf_counter()
-        answers = await query.ask(database)
-        seconds.append(time.perf_counter() - begun)
-    await database.close()
-    explaining = Explaining(url, command_seconds=READ_SECONDS)
-    await explaining.connect()
-    await query.ask(explaining)
-    await explaining.close()
+    async with open_database(url, command_seconds=READ_SECONDS) as database:
+        await database.ping()
+        for _ in range(warm_up + counted):
+            begun = time.perf_counter()
+            answers = await query.ask(database)
+            seconds.append(time.perf_counter() - begun)
     say(f"{query.name}: {median(seconds[warm_up:]) * 1000:.1f} ms")
-    plans = tuple(map(shortened, explaining.plans))
-    return Times(query.name, len(answers), seconds[0], tuple(sorted(seconds[warm_up:])), plans, query.of_a_page)
+    return row(query, len(answers), seconds[0], seconds[warm_up:])
 
 
-@click.command()
-@click.option("--targets", type=int, default=1000, show_default=True)
-@click.option("--failures", type=int, default=1_000_000, show_default=True)
-@click.option("--days", type=int, default=365, show_default=True, help="Days of history.")
-@click.option("--hour-days", type=int, default=400, show_default=True, help="Days of rollups of hours.")
-@click.option("--minute-days", type=int, default=1, show_default=True, help="Days of rollups of minutes.")
-@click.option("--repeat", type=int, default=20, show_default=True, help="Counted runs of each query.")
+@benchmark(pinned=False)
+@option("--targets", default=1000)
+@option("--failures", default=1_000_000)
+@option("--days", default=365, help="Days of history.")
+@option("--hour-days", default=400, help="Days of rollups of hours.")
+@option("--minute-days", default=1, help="Days of rollups of minutes.")
+@option("--repeat", default=20, help="Counted runs of each query.")
 @click.option("--plans", is_flag=True, help="Print the server's plan of each query.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
-@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
-def queries(*, repeat: int, plans: bool, json_file: Path | None, markdown: bool, **extents: int) -> None:
+def queries(*, repeat: int, plans: bool, **extents: int) -> Iterator[Table | str]:
     """Create a year of history, and measure how long it takes to read it.
 
     It takes about 12 GB of disk for a while, and some minutes.
@@ -245,15 +169,10 @@ def queries(*, repeat: int, plans: bool, json_file: Path | None, markdown: bool,
     Example: python -m benchmarks queries --hour-days 60 --plans
     """
     log.configure()
-    cores = Cores.of(os.sched_getaffinity(0))
     extent = replace(Extent(datetime.now(UTC)), **extents)  # type: ignore[arg-type]
-    with TemporaryDirectory(prefix="benchmark-") as name, postgres(Path(name)) as server:
-        found = trio.run(measure, server.url(), extent, repeat)
-    machine = describe(cores) | {"pinning": "none"}
-    show(f"queries over {extent.days} days of {extent.targets:,} targets", COLUMNS, rows(found), markdown=markdown)
+    found: list[str] = []
+    with serving_database() as url:
+        rows = trio.run(measure, url, extent, repeat, found)
+    yield Table(f"queries over {extent.days} days of {extent.targets:,} targets", HEAD, rows)
     if plans:
-        for one in found:
-            click.echo("\n".join([f"{one.name}:", *one.plans, ""]))
-    show_machine(machine, markdown=markdown)
-    history = {key: value for key, value in asdict(extent).items() if key != "until"}
-    write(json_file, {"machine": machine, "history": history, "queries": [asdict(one) for one in found]})
+        yield "\n".join(found)

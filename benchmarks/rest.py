@@ -1,107 +1,58 @@
-"""What a daemon costs that has hardly anything to check: how often it wakes, its processor time, its memory."""
+"""Measures a daemon that has hardly anything to check: how often it wakes, its processor time, its memory."""
 
-from __future__ import annotations
-
-import re
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from benchmarks.children import wait_running
-from benchmarks.measure import KIB, MIB, wait_begun
-from benchmarks.programs import PROGRAMS, start_watcher
-from benchmarks.workload import Kind, Workload, write_targets
+from benchmarks.children import Child
+from benchmarks.programs import WATCHER
+from benchmarks.servers import serving
+from benchmarks.showing import Table, benchmark, option
+from benchmarks.workload import Kind, Workload
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from benchmarks.programs import Bench
-
-COLUMNS = ("database", "wake-ups/s", "of the loop", "of a core", "resident", "proportional")
+# Voluntary context switches of all threads, and of the thread of the loop; the database server is not counted.
+HEAD = (
+    "database {} | wake-ups/s {:.1f} | of the loop {:.1f} | of a core {:.2%} | "
+    "resident {:.0f} MiB | proportional {:.0f} MiB"
+)
 # A channel is not called while all is well.
 CHANNEL = "channels: [{name: ops, webhook: {url: 'http://127.0.0.1:9/'}, default: true}]\n"
+DATABASES = {"external": {}, "embedded": {"POSTGRES_HOST": ""}}
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """The figures of one daemon.
+@benchmark()
+@option("--targets", default=10)
+@option("--interval", default=60.0, help="Seconds between two checks of one.")
+@option("--seconds", default=120.0, help="Of each measurement; whole minutes.")
+@option("--warm-up", default=30.0, help="Seconds before each measurement.")
+def rest(targets: int, interval: float, seconds: float, warm_up: float) -> Iterator[Table]:
+    """Count how often a daemon wakes that has hardly anything to check, and what it takes meanwhile.
 
-    Attributes:
-        database: `external` or `embedded`; the server itself is not counted.
-        seconds: of the measurement.
-        wake_ups: how often any of its threads went to sleep (voluntary context switches).
-        loop_wake_ups: how often the thread of the loop did.
-        cpu_seconds: of all threads.
-        resident_bytes, proportional_bytes: at the end; the second divides what is shared with other processes.
+    Example: python -m benchmarks rest --seconds 60
     """
-
-    database: str
-    seconds: float
-    wake_ups: int
-    loop_wake_ups: int
-    cpu_seconds: float
-    resident_bytes: int
-    proportional_bytes: int
-
-
-def measure_rest(
-    bench: Bench, targets: int, interval_seconds: float, warm_up_seconds: float, seconds: float
-) -> Iterator[Rest]:
-    """Run the daemon with everything on, with an external database and with the embedded one.
-
-    Args:
-        bench: sites, database and cores.
-        targets: how many there are.
-        interval_seconds: between two checks of one.
-        warm_up_seconds: from the first checks to the measurement.
-        seconds: of the measurement.
-    """
-    workload = Workload(Kind.HTTP, targets, targets / interval_seconds, workers=10)
-    watcher = next(program for program in PROGRAMS if program.name == "watcher")
-    for name, more in (("external", {}), ("embedded", {"POSTGRES_HOST": ""})):
-        with TemporaryDirectory(prefix="benchmark-") as folder:
-            file = Path(folder, "all.yaml")
-            write_targets(file, workload, bench.site.origin(workload.kind))
-            file.write_text(CHANNEL + file.read_text("utf-8"), "utf-8")
-            settings = {"CONFIG_FILE_PATH": "all.yaml", "WATCHER_RELOAD": "on", **more}
-            with start_watcher(bench, workload, Path(folder), **settings) as running:
-                wait_begun(watcher, workload, bench, running, limit_seconds=60)
-                wait_running(running.process, warm_up_seconds, running.said)
-                began, switches, cpu = _counters(running.process.pid)
-                wait_running(running.process, seconds, running.said)
-                ended, switches_then, cpu_then = _counters(running.process.pid)
-                found = {number: count - switches.get(number, 0) for number, count in switches_then.items()}
-                sleeps = sum(found.values()), found[running.process.pid]
-                yield Rest(name, ended - began, *sleeps, cpu_then - cpu, *_memory(running.process.pid))
+    workload = Workload(Kind.HTTP, targets, targets / interval, workers=10)
+    rows: list[tuple[object, ...]] = []
+    with serving() as bench:
+        for name, more in DATABASES.items():
+            with WATCHER.begun(bench, workload, head=CHANNEL, WATCHER_RELOAD="on", **more) as daemon:
+                daemon.go_on(warm_up)
+                begun, wakes, used = time.monotonic(), _wakes(daemon), daemon.cpu_seconds(alone=True)
+                daemon.go_on(seconds)
+                took, found, used = (
+                    time.monotonic() - begun,
+                    _wakes(daemon) - wakes,
+                    daemon.cpu_seconds(alone=True) - used,
+                )
+                memory = daemon.numbers("smaps_rollup")
+            counts = (found.total() / took, found[daemon.process.pid] / took)
+            rows.append((name, *counts, used / took, memory["Rss"] / 1024, memory["Pss"] / 1024))
+    yield Table(f"{targets:,} targets each {interval:g} s", HEAD, rows)
 
 
-def rows(found: Sequence[Rest]) -> list[tuple[str, ...]]:
-    """Return the lines of the table."""
-    return [
-        (
-            one.database,
-            f"{one.wake_ups / one.seconds:.1f}",
-            f"{one.loop_wake_ups / one.seconds:.1f}",
-            f"{one.cpu_seconds / one.seconds:.2%}",
-            f"{one.resident_bytes / MIB:.0f} MiB",
-            f"{one.proportional_bytes / MIB:.0f} MiB",
-        )
-        for one in found
-    ]
-
-
-def _counters(pid: int) -> tuple[float, dict[int, int], float]:
-    """Return the time, how often each thread has gone to sleep, and the processor time of all; see `cpu_seconds`."""
-    switches = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (task / "status").read_text("ascii", "replace"), re.M)
-        switches[int(task.name)] = 0 if found is None else int(found[1])
-    return time.monotonic(), switches, time.clock_gettime((~pid << 3) | 2)
-
-
-def _memory(pid: int) -> tuple[int, int]:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii", "replace")
-    values = {key: int(value.split()[0]) * KIB for key, value in re.findall(r"^(Rss|Pss):\s*(.*)$", text, re.M)}
-    return values["Rss"], values["Pss"]
+def _wakes(daemon: Child) -> Counter[int]:
+    """Count how often each thread has gone to sleep."""
+    threads = Path(f"/proc/{daemon.process.pid}/task").iterdir()
+    return Counter(
+        {int(one.name): daemon.numbers(f"task/{one.name}/status")["voluntary_ctxt_switches"] for one in threads}
+    )

@@ -1,16 +1,11 @@
 """The work of every program in a comparison: how many targets, of which kind, how often."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # A monitor's usual default; a target that is checked more often must answer before its next slot.
 LONGEST_TIMEOUT_SECONDS = 10.0
@@ -25,34 +20,22 @@ PATTERN = "all (is )?well"
 
 
 class Kind(StrEnum):
-    """How a check reaches its site."""
+    """How a check reaches its site; `https` is over HTTP/1.1, and kept connections are plain ones."""
 
     HTTP = "http"
     HTTPS = "https"
     HTTP2 = "http2"
     KEEP_ALIVE = "keep-alive"
 
-    @property
-    def scheme(self) -> str:
-        """The scheme of the addresses; `https` is over HTTP/1.1, and kept connections are plain ones."""
-        return "https" if self in {Kind.HTTPS, Kind.HTTP2} else "http"
-
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Targets and the total rate at which they are checked.
-
-    Attributes:
-        kind: how a check reaches its site.
-        targets: their number.
-        rate: checks a second, all targets together.
-        workers: checks in flight at once, at most.
-    """
+    """Targets and the total rate at which they are checked."""
 
     kind: Kind
     targets: int
-    rate: float
-    workers: int
+    rate: float  # checks a second, all targets together
+    workers: int = 100  # checks in flight at once, at most
 
     @property
     def interval_seconds(self) -> float:
@@ -64,15 +47,24 @@ class Workload:
         """Deadline of one check."""
         return min(LONGEST_TIMEOUT_SECONDS, self.interval_seconds)
 
-    def addresses(self, origin: str) -> Iterator[str]:
-        """Yield the address of each target; `origin` is such as `http://127.0.0.1:8080`."""
-        return (f"{origin}/t/{number}" for number in range(self.targets))
+    def origin(self, ports: Mapping[Kind, int]) -> str:
+        """Return the start of all addresses, on a site with these ports."""
+        scheme = "https" if self.kind in {Kind.HTTPS, Kind.HTTP2} else "http"
+        return f"{scheme}://127.0.0.1:{ports[self.kind]}"
 
+    def options(self, ports: Mapping[Kind, int]) -> dict[str, object]:
+        """Return the options of a program without a configuration."""
+        return {"origin": self.origin(ports), **asdict(self)}
 
-def write_targets(file: Path, workload: Workload, origin: str) -> None:
-    """Write a config file for watcher; the aiohttp monitor reads the same."""
-    kept = {"keep_alive": True} if workload.kind is Kind.KEEP_ALIVE else {}
-    times = {"interval": workload.interval_seconds, "timeout": workload.timeout_seconds}
-    urls = [{"address": address, **times, "regex": PATTERN, **kept} for address in workload.addresses(origin)]
-    with file.open("w", encoding="utf-8") as stream:
-        yaml.dump({"urls": urls}, stream, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+    def addresses(self, ports: Mapping[Kind, int]) -> list[str]:
+        """Return the address of each target, which is also its name."""
+        return [f"{self.origin(ports)}/t/{number}" for number in range(self.targets)]
+
+    def write(self, file: Path, ports: Mapping[Kind, int], head: str = "") -> None:
+        """Write a config file for watcher, after other settings; the aiohttp monitor reads the same."""
+        kept = {"keep_alive": True} if self.kind is Kind.KEEP_ALIVE else {}
+        times = {"interval": self.interval_seconds, "timeout": self.timeout_seconds}
+        urls = [{"address": address, **times, "regex": PATTERN, **kept} for address in self.addresses(ports)]
+        with file.open("w", encoding="utf-8") as stream:
+            stream.write(head)
+            yaml.dump({"urls": urls}, stream, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))

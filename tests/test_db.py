@@ -95,13 +95,13 @@ async def test_poison_text_is_stored_as_it_can_be(test_db: Database) -> None:
     assert len(row["detail"]) <= 500
 
 
-async def test_what_the_database_cannot_hold_is_refused(test_db: Database) -> None:
+async def test_unstorable_values_are_refused(test_db: Database) -> None:
     with pytest.raises(DatabaseRefusedError):
         await test_db.log_failure(a_failure(status_code=2**40))
     assert await test_db.failures() == []
 
 
-async def test_execute_query_logs_what_goes_wrong_and_raises(test_db: Database) -> None:
+async def test_execute_query_logs_errors_and_raises(test_db: Database) -> None:
     with capture_logs() as logs, pytest.raises(DatabaseUnavailableError, match="no_such_table"):
         await test_db.execute_query("SELECT *\nFROM no_such_table")
     [entry] = logs
@@ -200,7 +200,7 @@ async def test_connections_that_the_server_ends_at_bad_moments_are_only_unavaila
         b"R\x00\x00\x00\x17\x00\x00\x00\nSCRAM-SHA-256\x00\x00R\x00\x00\x00\x0b\x00\x00\x00\x0bbad",
     ],
 )
-async def test_a_server_that_is_no_postgresql_is_only_unavailable(bridge: None, answer: bytes) -> None:
+async def test_a_server_other_than_postgresql_is_only_unavailable(bridge: None, answer: bytes) -> None:
     async def talk(stream: trio.abc.Stream) -> None:
         while await stream.receive_some():
             await stream.send_all(answer or b"N")
@@ -322,7 +322,7 @@ async def _sessions(database: Database, state: str) -> int:
     return int(row["sessions"])
 
 
-async def test_the_server_itself_stops_what_waits_for_a_lock(test_db: Database, db_config: str) -> None:
+async def test_the_server_itself_cancels_waits_for_a_lock(test_db: Database, db_config: str) -> None:
     """However often the client gives up and returns, no backend is left behind."""
     waiting = "SELECT count(*) AS backends FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     async with open_database(db_config, command_seconds=0.3) as impatient:
@@ -338,9 +338,7 @@ async def test_the_server_itself_stops_what_waits_for_a_lock(test_db: Database, 
     assert row == {"backends": 0}
 
 
-async def test_whoever_only_reads_holds_nobody_up_and_is_stopped_by_the_server(
-    test_db: Database, db_config: str
-) -> None:
+async def test_readers_delay_no_writer_and_the_server_stops_them(test_db: Database, db_config: str) -> None:
     """However many ask, and for however long: they have their own connections, and none once they are closed."""
     sleep = "SELECT pg_sleep(3600)"
     asleep = "SELECT count(*) AS number FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
@@ -377,7 +375,7 @@ async def test_a_connection_that_is_cut_has_the_server_cancel(test_db: Database)
             pass
 
 
-async def test_what_is_committed_is_on_the_disk_whatever_the_server_is_set_to(test_db: Database) -> None:
+async def test_commits_are_on_disk_whatever_the_settings_of_the_server(test_db: Database) -> None:
     async def setting_within(connection: Connection) -> str:
         await connection.execute("SET synchronous_commit = off")
         async with transaction(connection):

@@ -165,7 +165,7 @@ def test_the_image_holds_nothing_of_the_checkout_but_the_script(image: str) -> N
     ("heartbeat", "exit_code"),
     [("touch", 0), ("touch -d '10 seconds ago'", 0), ("touch -d '20 seconds ago'", 1), ("rm -f", 1)],
 )
-def test_the_health_check_tells_a_hung_monitor(image: str, heartbeat: str, exit_code: int) -> None:
+def test_the_health_check_notices_a_hung_monitor(image: str, heartbeat: str, exit_code: int) -> None:
     kind, check = docker("inspect", "--format", '{{join .Config.Healthcheck.Test "\\n"}}', image).strip().split("\n")
     assert kind == "CMD-SHELL"
     script = f"{heartbeat} /var/lib/watcher/heartbeat; ({check}) 2>&1 >/dev/null; echo exit code $?"

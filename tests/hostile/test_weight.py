@@ -41,7 +41,7 @@ def ports(certificate_folder: Path) -> Iterator[dict[str, int]]:
 
 @pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("name", HEAVY, ids=lambda name: name.replace(" ", "-"))
-async def test_what_is_heavy_has_its_reason_and_weighs_little(
+async def test_heavy_cases_get_their_reason_and_use_little_memory(
     name: str, ports: dict[str, int], certificate_folder: Path
 ) -> None:
     case = BY_NAME[name]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.integration.daemon import Folder
 
 
-async def test_what_is_down_when_its_maintenance_ends_is_told_then_and_not_before(folder: Folder) -> None:
+async def test_a_target_down_at_the_end_of_maintenance_is_reported_then(folder: Folder) -> None:
     site = Site(status="503 Service Unavailable")
     start = datetime.now(UTC) - timedelta(minutes=1)
     window = {"start": f"{start:%Y-%m-%dT%H:%M}", "duration": "1h", "why": "new rack", "group": "shop"}
@@ -42,7 +42,7 @@ async def test_what_is_down_when_its_maintenance_ends_is_told_then_and_not_befor
     assert (target["before"], target["detail"]) == ("maintenance", "503 Service Unavailable")
 
 
-async def test_without_a_network_nothing_is_down_and_the_gap_is_told_when_it_is_back(folder: Folder) -> None:
+async def test_without_a_network_nothing_is_down_and_the_gap_is_reported_afterwards(folder: Folder) -> None:
     site = Site()
 
     async def behave(stream: trio.abc.Stream) -> None:

@@ -60,7 +60,7 @@ class Killer:
 
 
 @pytest.mark.parametrize("number", range(DAEMONS))
-async def test_kills_leave_no_flip_untold_and_make_no_other_message_of_one(folder: Folder, number: int) -> None:
+async def test_kills_lose_no_message_and_create_no_second_one(folder: Folder, number: int) -> None:
     site, killer, moments = Site(), Killer(), random.Random(SEED + number)
     path = folder.path / "data" / "outbox.sqlite"
     steps = [*STEPS, *(moments.choice(STEPS) for _ in range(ROUNDS))]

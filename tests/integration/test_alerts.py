@@ -67,7 +67,7 @@ def told(receiver: HttpReceiver) -> list[str]:
     return [f"{post.document['kind']} {[one['name'] for one in post.document['targets']]}" for post in receiver.posts]
 
 
-async def test_a_site_that_goes_down_and_up_is_told_of_and_the_database_has_it(
+async def test_a_site_that_goes_down_and_up_is_reported_and_stored(
     folder: Folder, site: Site, receiver: HttpReceiver, proxy: Proxy, test_db: Database
 ) -> None:
     configure(folder, site, a_channel(receiver), **settings_for(proxy))
@@ -106,7 +106,7 @@ async def sent(database: Database) -> list[dict[str, Any]]:
     ]
 
 
-async def test_what_is_silenced_is_told_when_the_silence_ends(
+async def test_silenced_incidents_are_sent_when_the_silence_ends(
     folder: Folder, site: Site, receiver: HttpReceiver
 ) -> None:
     configure(folder, site, a_channel(receiver), **NO_DATABASE)
@@ -148,7 +148,7 @@ async def test_without_a_database_a_reload_brings_a_channel_and_changes_another_
         assert told(second) == ["down ['Checkout']", "up ['Checkout']"], "it is told what is open"
 
 
-async def test_what_is_open_goes_on_under_the_new_name_of_a_target(
+async def test_an_open_incident_continues_under_the_new_name_of_a_target(
     folder: Folder, site: Site, receiver: HttpReceiver, proxy: Proxy, test_db: Database
 ) -> None:
     settings = settings_for(proxy)

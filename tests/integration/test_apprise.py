@@ -95,7 +95,7 @@ async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
             assert b"apprise" not in post.body.lower()
 
 
-async def test_pagerduty_resolves_what_it_has_opened(tmp_path: Path) -> None:
+async def test_pagerduty_resolves_its_open_incidents(tmp_path: Path) -> None:
     """As in docs/alerts.md: the same title for all messages of a target, whatever happens to it."""
     url = "pagerduty://A1BRTD4JD@TIiajkdnlazkcOXrIdevi7FQ?action=map"
     channel = a_channel(AppriseReceiver(url), title="{{ targets[0].name }}")
@@ -127,7 +127,7 @@ async def test_mail_arrives_whole_and_a_wrong_password_is_refused() -> None:
     assert TEXT in mail
 
 
-async def test_failures_are_told_in_words_without_secrets() -> None:
+async def test_failures_are_reported_without_secrets() -> None:
     """Permanent errors are not retried; a hanging receiver costs its helper process, and no other channel's message."""
     statuses = iter(["401 Unauthorized", "429 Too Many Requests", "503 Unavailable", "301 Moved"])
     async with (
@@ -181,7 +181,7 @@ async def test_a_template_that_fails_sends_the_default_text_and_says_so() -> Non
             assert document["message"].startswith(body_sent)
 
 
-def test_wrong_addresses_are_told_without_their_secrets() -> None:
+def test_wrong_addresses_are_reported_without_their_secrets() -> None:
     """One process checks all of them."""
     urls = [
         "json://localhost/x",

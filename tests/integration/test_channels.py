@@ -165,7 +165,7 @@ PROGRAMS: dict[str, tuple[str, type[Delivery], str]] = {
 }
 
 
-async def test_a_program_says_by_its_exit_status_what_became_of_a_message() -> None:
+async def test_the_exit_status_of_a_program_decides_about_a_message() -> None:
     """One table, all at once."""
     got: dict[str, Delivery] = {}
     async with open_tools() as tools:

@@ -91,7 +91,7 @@ async def test_certificates_are_shown(folder: Folder) -> None:
 
 
 @pytest.mark.smoke
-async def test_names_come_from_the_config_with_all_that_it_says(folder: Folder) -> None:
+async def test_named_targets_have_all_options_of_the_config(folder: Folder) -> None:
     async with serving(answering(response(b"sorry"))) as port:
         address = f"http://127.0.0.1:{port}/"
         folder.configure([{"name": "Checkout", "address": address, "regex": "hello"}])
@@ -129,7 +129,7 @@ async def test_all_targets_are_checked_at_once(folder: Folder) -> None:
     assert most_asking == 8
 
 
-async def test_what_a_site_says_drives_no_terminal(folder: Folder) -> None:
+async def test_text_from_a_site_cannot_control_a_terminal(folder: Folder) -> None:
     async with serving(answering(response(status="503 \x1b[31m[bold]x[/bold]"))) as port:
         done = await folder.run("check", f"http://127.0.0.1:{port}/")
     assert done.returncode == 1
@@ -213,7 +213,7 @@ async def test_an_interrupt_ends_it_quietly(folder: Folder, arguments: list[str]
     assert status == 130
 
 
-async def test_a_reader_that_has_gone_is_no_traceback(folder: Folder) -> None:
+async def test_a_closed_pipe_causes_no_traceback(folder: Folder) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     async with serving(answering(response())) as port:

@@ -125,7 +125,7 @@ async def test_it_stops_in_time_whatever_the_database_does(
     assert told <= {str(row["id"]) for row in await test_db.failures(limit=10_000)}
 
 
-async def test_checks_cut_off_by_the_stop_are_no_failures(folder: Folder, proxy: Proxy, test_db: Database) -> None:
+async def test_checks_cancelled_by_the_stop_are_not_failures(folder: Folder, proxy: Proxy, test_db: Database) -> None:
     asked = 0
 
     async def counted(stream: trio.abc.Stream) -> None:
@@ -298,7 +298,7 @@ async def test_a_signal_before_anything_runs_ends_it_cleanly(folder: Folder) -> 
     assert seconds < STOP_SECONDS
 
 
-async def test_closed_streams_are_no_reason_to_fail(folder: Folder) -> None:
+async def test_closed_streams_do_not_make_it_fail(folder: Folder) -> None:
     folder.configure([a_dead_url()], **NO_DATABASE)
     command = f"exec {sys.executable} -m watcher 0<&- 1>&- 2>&-"
     process = await trio.lowlevel.open_process(["sh", "-c", command], cwd=folder.path, env=folder.env())

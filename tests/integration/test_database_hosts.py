@@ -39,7 +39,7 @@ def servers(made_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield first, second
 
 
-async def test_the_server_that_takes_writes_is_found_whoever_is_frozen_and_after_its_role_has_moved(
+async def test_the_writable_server_is_found_when_others_are_frozen_and_after_a_failover(
     bridge: None, servers: tuple[OwnServer, OwnServer]
 ) -> None:
     first, second = servers
@@ -67,7 +67,7 @@ async def test_the_server_that_takes_writes_is_found_whoever_is_frozen_and_after
             assert await _folder(database) == str(second.data)
 
 
-async def test_where_none_takes_writes_each_is_told_of_and_whoever_reads_takes_what_there_is(
+async def test_without_a_writable_server_each_is_reported_and_readers_use_any(
     bridge: None, servers: tuple[OwnServer, OwnServer]
 ) -> None:
     first, second = servers

@@ -50,7 +50,7 @@ async def test_in_a_black_hole_an_operation_ends_at_its_deadline(proxy: Proxy, d
             await database.log_failure(a_failure())
 
 
-async def test_whoever_makes_tables_and_is_stuck_holds_up_nobody_whose_tables_are_there(
+async def test_a_stuck_creation_of_tables_does_not_delay_daemons_with_tables(
     test_db: Database, nursery: trio.Nursery
 ) -> None:
     """A lock outlives a lost network by hours; a drain looks at the tables whenever it restarts."""
@@ -92,7 +92,7 @@ async def test_in_a_black_hole_the_pool_closes_at_its_deadline(proxy: Proxy) -> 
     assert taken < CLOSE_SECONDS + 2 + stalls.longest_seconds
 
 
-async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) -> None:
+async def test_a_hanging_lookup_does_not_delay_a_cancellation(bridge: None) -> None:
     """getaddrinfo runs in the loop's executor, where it cannot be cancelled, only abandoned."""
     hung = threading.Event()
     loop = trio_asyncio.current_loop.get()
@@ -162,7 +162,7 @@ async def database_of_role(proxy: Proxy, role: str) -> AsyncIterator[Database]:
         ("CONNECTION LIMIT 0", "CONNECTION LIMIT -1", "too many connections"),
     ],
 )
-async def test_what_an_administrator_does_and_takes_back_costs_nothing_but_time(
+async def test_reverted_changes_of_an_administrator_lose_nothing(
     database_of_role: Database, test_db: Database, role: str, tmp_path: Path, spoil: str, mend: str, complaint: str
 ) -> None:
     with open_pipeline(tmp_path, database_of_role) as pipeline, capture_logs() as logs:

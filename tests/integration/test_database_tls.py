@@ -66,9 +66,7 @@ async def test_the_files_of_the_settings_are_used(bridge: None, certificates: Ce
     assert b"user\0postgres\0" in heard
 
 
-async def test_a_certificate_that_does_not_fit_is_told_as_one(
-    bridge: None, certificates: Certificates, tmp_path: Path
-) -> None:
+async def test_a_wrong_certificate_is_reported_as_one(bridge: None, certificates: Certificates, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     heard, said = await met(certificates.good_context(), tmp_path, sslrootcert=Certificates(other).ca_file)

@@ -71,7 +71,7 @@ async def count(database: Database, table: str) -> int:
 
 
 @pytest.mark.smoke
-async def test_all_that_waits_is_stored(pipeline: Pipeline, test_db: Database) -> None:
+async def test_everything_waiting_is_stored(pipeline: Pipeline, test_db: Database) -> None:
     await pipeline.put(a_failure(f"site {number % 7}", at=MOMENT + timedelta(seconds=number)) for number in range(1200))
     await pipeline.put_raw(("rollups", rollups("a", "b")))
     await pipeline.drain_all()
@@ -81,7 +81,7 @@ async def test_all_that_waits_is_stored(pipeline: Pipeline, test_db: Database) -
     assert await count(test_db, "rollup_work") == 2
 
 
-async def test_what_is_stored_twice_is_there_once(pipeline: Pipeline, test_db: Database) -> None:
+async def test_an_entry_stored_twice_exists_once(pipeline: Pipeline, test_db: Database) -> None:
     for _ in range(2):
         await pipeline.put([a_failure()], [UP, DOWN])
         await pipeline.put_raw(("rollups", rollups("a", "b")), ("rollups", rollups("a", part=2)))
@@ -92,7 +92,7 @@ async def test_what_is_stored_twice_is_there_once(pipeline: Pipeline, test_db: D
     assert await count(test_db, "rollups") == 3
 
 
-async def test_what_stands_twice_in_one_batch_is_there_once(pipeline: Pipeline, test_db: Database) -> None:
+async def test_an_entry_twice_in_one_batch_exists_once(pipeline: Pipeline, test_db: Database) -> None:
     await pipeline.put([a_failure(), a_failure()], [UP, UP])
     await pipeline.put_raw(("rollups", rollups("a")), ("rollups", rollups("a")))
     await pipeline.drain_all()
@@ -123,7 +123,7 @@ async def test_poison_text_is_stored_as_it_can_be(pipeline: Pipeline, test_db: D
     assert len(row["excerpt"]) <= 32_000
 
 
-async def test_flips_are_history_and_the_newest_is_where_the_target_stands(
+async def test_flips_are_history_and_the_newest_is_the_state_of_the_target(
     pipeline: Pipeline, test_db: Database
 ) -> None:
     await pipeline.put(flips=[UP, DOWN])
@@ -149,9 +149,7 @@ async def test_flips_are_history_and_the_newest_is_where_the_target_stands(
     assert present["address"] == "http://127.0.0.1:1/"
 
 
-async def test_an_older_flip_that_comes_late_does_not_change_where_the_target_stands(
-    pipeline: Pipeline, test_db: Database
-) -> None:
+async def test_an_older_late_flip_does_not_change_the_state(pipeline: Pipeline, test_db: Database) -> None:
     await pipeline.put(flips=[DOWN])
     await pipeline.drain_all()
     await pipeline.put(flips=[UP])
@@ -176,7 +174,7 @@ async def test_of_flips_that_a_clock_has_dated_wrongly_the_one_with_the_highest_
     assert await count(test_db, "flips") == 3  # the same ids, though the first one has the time of another
 
 
-async def test_a_flip_of_a_target_that_nobody_registered_has_its_place(pipeline: Pipeline, test_db: Database) -> None:
+async def test_a_flip_of_an_unregistered_target_is_stored(pipeline: Pipeline, test_db: Database) -> None:
     await pipeline.put(flips=[replace(DOWN, target="Old", state=State.PAUSED, cause=TAKEN_OUT)])
     await pipeline.drain_all()
     old = (await states(test_db))["Old"]
@@ -217,7 +215,7 @@ async def test_locations_do_not_mix(pipeline: Pipeline, test_db: Database) -> No
         ("something new", "[]"),
     ],
 )
-async def test_what_no_table_takes_is_set_aside_and_holds_up_no_other(
+async def test_unstorable_entries_are_set_aside_and_delay_no_other(
     pipeline: Pipeline, test_db: Database, kind: str, payload: str
 ) -> None:
     await pipeline.put([a_failure("before")], [UP])
@@ -233,7 +231,7 @@ async def test_what_no_table_takes_is_set_aside_and_holds_up_no_other(
     assert [await count(test_db, table) for table in ("flips", "rollups")] == [1, 1]
 
 
-async def test_what_a_trigger_refuses_holds_up_no_other(pipeline: Pipeline, test_db: Database) -> None:
+async def test_entries_that_a_trigger_refuses_delay_no_other(pipeline: Pipeline, test_db: Database) -> None:
     body = "BEGIN RAISE EXCEPTION 'no shops' USING ERRCODE = 'XX001'; END"
     await test_db.fetch(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
     await test_db.fetch(
@@ -275,9 +273,7 @@ async def test_a_batch_is_stored_as_a_whole_or_not_at_all(test_db: Database) -> 
     assert await count(test_db, "failures") == 0
 
 
-async def test_until_when_the_daemon_has_watched_is_told_and_never_taken_back(
-    pipeline: Pipeline, test_db: Database
-) -> None:
+async def test_the_time_last_alive_is_stored_and_never_goes_back(pipeline: Pipeline, test_db: Database) -> None:
     for seconds in (10, 20, 5):
         await pipeline.put(now=NOW + seconds)
         await pipeline.drain_all()
@@ -291,7 +287,7 @@ async def test_until_when_the_daemon_has_watched_is_told_and_never_taken_back(
     }
 
 
-async def test_two_daemons_of_one_location_are_told_of_each_other_once(tmp_path: Path, test_db: Database) -> None:
+async def test_two_daemons_of_one_location_are_reported_once(tmp_path: Path, test_db: Database) -> None:
     outbox = uuid.uuid4()
     first, second = (TableStore(test_db, replace(a_registration(outbox=outbox), host=host)) for host in ("one", "two"))
     elsewhere = TableStore(test_db, replace(a_registration(location="vienna"), host="three"))
@@ -312,7 +308,7 @@ async def test_two_daemons_of_one_location_are_told_of_each_other_once(tmp_path:
     assert await mark(second, first, second, first, elsewhere) == [("warning", f"one, since {since}")]
 
 
-async def test_a_daemon_with_a_copy_of_the_data_folder_is_told_as_such(test_db: Database) -> None:
+async def test_a_daemon_with_a_copied_data_folder_is_reported(test_db: Database) -> None:
     registration = a_registration()
     first, second = TableStore(test_db, registration), TableStore(test_db, replace(registration, host="two"))
     assert [await store.open(nothing_ended) for store in (first, second)] == [0, 0]
@@ -322,9 +318,7 @@ async def test_a_daemon_with_a_copy_of_the_data_folder_is_told_as_such(test_db: 
         await second.mark_alive(MOMENT, 0)
 
 
-async def test_what_a_clock_that_was_ahead_has_brought_is_put_right_with_one_line(
-    pipeline: Pipeline, test_db: Database
-) -> None:
+async def test_rows_from_the_future_are_dated_back_with_one_line(pipeline: Pipeline, test_db: Database) -> None:
     now = datetime.now(UTC)
     flips = [replace(UP, at=now + 2 * HOUR), replace(DOWN, at=now + 3 * HOUR), replace(UP, target="Shop", at=now)]
     flips = [replace(flip, confirmed_at=now + 4 * HOUR) for flip in flips]
@@ -348,7 +342,7 @@ async def test_what_a_clock_that_was_ahead_has_brought_is_put_right_with_one_lin
     assert (await states(test_db))["Checkout"]["state"] == "up"
 
 
-async def test_what_is_put_right_stays_behind_what_was_before(pipeline: Pipeline, test_db: Database) -> None:
+async def test_rows_dated_back_stay_after_earlier_ones(pipeline: Pipeline, test_db: Database) -> None:
     now = datetime.now(UTC)
     await pipeline.store.open(nothing_ended)
     flips = [replace(UP, at=now + timedelta(seconds=30), number=1), replace(DOWN, at=now + 72 * HOUR, number=2)]
@@ -361,7 +355,7 @@ async def test_what_is_put_right_stays_behind_what_was_before(pipeline: Pipeline
     assert (state["state"], state["since"]) == ("down", rows[1]["at"])
 
 
-async def test_a_daemon_that_follows_another_is_told_of_none(test_db: Database) -> None:
+async def test_a_daemon_after_another_reports_no_second_one(test_db: Database) -> None:
     with capture_logs() as logs:
         for host in ("one", "two", "three"):
             store = TableStore(test_db, replace(a_registration(), host=host))
@@ -400,7 +394,7 @@ async def test_targets_come_and_go_and_come_back(test_db: Database) -> None:
     assert not any(row["watched"] for row in await test_db.fetch("SELECT * FROM states WHERE location = 'default'"))
 
 
-async def test_states_that_somebody_has_deleted_come_back(pipeline: Pipeline, test_db: Database) -> None:
+async def test_deleted_states_come_back(pipeline: Pipeline, test_db: Database) -> None:
     pipeline.store.look_seconds = 0.0
     await pipeline.put(flips=[UP, DOWN])
     async with trio.open_nursery() as nursery:
@@ -416,9 +410,7 @@ async def test_states_that_somebody_has_deleted_come_back(pipeline: Pipeline, te
         nursery.cancel_scope.cancel()
 
 
-async def test_a_table_that_somebody_has_dropped_comes_back_before_there_is_anything_for_it(
-    pipeline: Pipeline, test_db: Database
-) -> None:
+async def test_a_dropped_table_comes_back_before_it_is_needed(pipeline: Pipeline, test_db: Database) -> None:
     pipeline.store.look_seconds = 0.0
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pipeline.drain.run, pipeline.ready)
@@ -430,7 +422,7 @@ async def test_a_table_that_somebody_has_dropped_comes_back_before_there_is_anyt
         nursery.cancel_scope.cancel()
 
 
-async def test_what_is_known_of_a_target_follows_the_configuration(test_db: Database) -> None:
+async def test_registered_targets_follow_the_configuration(test_db: Database) -> None:
     outbox = uuid.uuid4()
     await register(test_db, "a", outbox=outbox)
     changed = a_target("a", address="https://new.example/", group="shops")
@@ -498,7 +490,7 @@ async def test_the_end_of_another_outbox_is_recorded_once_however_often_it_is_cu
     assert (await states(test_db))["Checkout"]["state"] == "up"
 
 
-async def test_another_outbox_that_lives_on_does_not_end_what_is_watched_here(
+async def test_a_living_outbox_elsewhere_does_not_end_targets_here(
     pipeline: Pipeline, test_db: Database, tmp_path: Path
 ) -> None:
     await pipeline.put(flips=[UP, replace(UP, target="Old")], now=NOW + 7200)

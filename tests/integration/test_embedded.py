@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-STOP_SECONDS = 5.0  # in which the daemon, with this as a part, has to stop
+STOP_SECONDS = 5.0  # within which the daemon, with this as a part, has to stop
 END_SECONDS = 60.0
 
 
@@ -160,7 +160,7 @@ async def test_a_pid_file_that_names_another_program_does_not_stop_the_start(
     assert postmaster(tmp_path) != os.getpid()
 
 
-async def test_another_server_whose_number_stands_in_the_pid_file_is_left_alone(
+async def test_another_server_with_the_number_in_the_pid_file_is_left_alone(
     server: EmbeddedPostgres, made_server: Path, tmp_path: Path
 ) -> None:
     await server.start()

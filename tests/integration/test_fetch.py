@@ -95,7 +95,7 @@ ODD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=Shift_JIS\r\nContent
 ODD += b"Server : x\r\nContent-Length: 6, 6\r\n\r\n" + "日本語".encode("shift_jis")
 
 
-async def test_what_browsers_take_is_noted_and_no_failure() -> None:
+async def test_oddities_that_browsers_accept_are_notes_and_not_failures() -> None:
     seen: list[bytes] = []
 
     async def behave(stream: trio.abc.Stream) -> None:
@@ -173,7 +173,7 @@ async def test_a_status_counts_whatever_becomes_of_the_body(behaviour: Behaviour
     assert (outcome.status_code, outcome.body_bytes, outcome.notes) == (503, None, (note,))
 
 
-async def test_an_encoding_that_was_asked_for_is_no_oddity() -> None:
+async def test_a_requested_encoding_is_not_noted() -> None:
     raw = response(b"\x0b\x02\x80hello\x03", headers="Content-Encoding: br\r\n")
     target = a_target(sending=Sending(headers=(("Accept-Encoding", "br"),)))
     async with serving(answering(raw)) as port:

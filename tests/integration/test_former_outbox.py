@@ -66,7 +66,7 @@ def row_of(failure: Outcome) -> dict[str, object]:
     }
 
 
-async def test_what_the_version_before_has_left_is_stored_as_it_is(tmp_path: Path, test_db: Database) -> None:
+async def test_the_outbox_of_the_previous_version_is_stored_unchanged(tmp_path: Path, test_db: Database) -> None:
     with closing(sqlite3.connect(tmp_path / "outbox.sqlite")) as database:
         database.executescript(FORMER.read_text())
     targets = [a_target(), a_target("Blog"), a_target("Search")]

@@ -175,7 +175,7 @@ async def test_the_history_is_streamed_in_batches(test_db: Database) -> None:
     assert taken[1][1][0]["headers"] == {"server": "nginx"}
 
 
-async def test_what_the_taker_raises_ends_the_streaming(test_db: Database) -> None:
+async def test_an_exception_of_the_taker_ends_the_streaming(test_db: Database) -> None:
     await put_failures(test_db, "a", 3 * BATCH_ROWS, MOMENT)
     batches = 0
 
@@ -212,7 +212,7 @@ async def test_a_database_that_was_never_there_may_be_read_again(db_config: str)
             await stream_history(database, MOMENT, MOMENT + DAY, lambda *_: None)
 
 
-async def test_streaming_can_be_cancelled_while_nobody_takes(test_db: Database) -> None:
+async def test_streaming_can_be_cancelled_without_a_taker(test_db: Database) -> None:
     await put_failures(test_db, "a", 3 * BATCH_ROWS, MOMENT)
     stuck, release = trio.Event(), trio.Event()
 
@@ -230,7 +230,7 @@ async def test_streaming_can_be_cancelled_while_nobody_takes(test_db: Database) 
 
 
 @pytest.mark.smoke
-async def test_renaming_joins_all_that_hangs_on_a_name(test_db: Database) -> None:
+async def test_renaming_joins_everything_of_a_name(test_db: Database) -> None:
     await put_state(test_db, "old", "paused", watched=False)
     await put_flips(test_db, "old", "UDUp", MOMENT, step=HOUR)
     await put_failures(test_db, "old", 7, MOMENT)
@@ -286,7 +286,7 @@ async def test_names_that_followed_each_other_are_joined_without_a_loss(test_db:
     assert letters_of(flips["third", "default"]) == "upupup"
 
 
-async def test_what_is_still_watched_is_not_renamed(test_db: Database) -> None:
+async def test_a_watched_target_is_not_renamed(test_db: Database) -> None:
     await put_state(test_db, "old", "paused", watched=False)
     await put_state(test_db, "old", location="eu")
     await put_failures(test_db, "old", 1, MOMENT)
@@ -319,7 +319,7 @@ async def targets_with_a_history(database: Database) -> set[str]:
     return names
 
 
-async def test_what_comes_late_follows_the_renamed_target(test_db: Database) -> None:
+async def test_late_rows_follow_the_renamed_target(test_db: Database) -> None:
     await register(test_db, "old")
     await register(test_db, "new")
     await rename_target(test_db, "old", "new")
@@ -337,7 +337,7 @@ async def test_what_comes_late_follows_the_renamed_target(test_db: Database) -> 
     assert len(await test_db.failures(target="new")) == 3
 
 
-async def test_what_was_renamed_again_follows_to_the_last_name(test_db: Database) -> None:
+async def test_late_rows_follow_two_renames_to_the_last_name(test_db: Database) -> None:
     for target in ("first", "second", "third"):
         await register(test_db, target)
     await rename_target(test_db, "first", "second")
@@ -348,7 +348,7 @@ async def test_what_was_renamed_again_follows_to_the_last_name(test_db: Database
     assert await targets_with_a_history(test_db) == {"third"}
 
 
-async def test_what_was_renamed_back_stays_there(test_db: Database) -> None:
+async def test_a_target_that_was_renamed_back_stays_there(test_db: Database) -> None:
     for target in ("first", "second", "third"):
         await register(test_db, target)
     await rename_target(test_db, "first", "second")
@@ -359,7 +359,7 @@ async def test_what_was_renamed_back_stays_there(test_db: Database) -> None:
     assert len(await test_db.failures(target="first")) == 1
 
 
-async def test_a_renamed_name_that_is_taken_up_again_keeps_what_comes(test_db: Database) -> None:
+async def test_a_reused_old_name_keeps_its_new_rows(test_db: Database) -> None:
     await register(test_db, "old")
     await register(test_db, "new")
     await rename_target(test_db, "old", "new")

@@ -146,7 +146,7 @@ async def test_the_status_is_1_when_one_is_not_well(folder: Folder, test_db: Dat
     assert targets[0]["since"] is None
 
 
-async def test_what_no_daemon_watches_is_unknown_at_its_location_only(folder: Folder, test_db: Database) -> None:
+async def test_an_unwatched_target_is_unknown_at_its_location_only(folder: Folder, test_db: Database) -> None:
     ended = datetime.now(UTC) - timedelta(seconds=20)
     await put_living(test_db)
     await put_alive(test_db, ended, location="eu")
@@ -290,7 +290,7 @@ async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Databas
     assert (incident["end"], incident["length_ms"]) == (None, pytest.approx(50 * 3_600_000, abs=60_000))
 
 
-async def test_what_a_report_does_not_take(folder: Folder, test_db: Database) -> None:
+async def test_arguments_that_a_report_refuses(folder: Folder, test_db: Database) -> None:
     assert "cannot be combined" in await complaint(folder, "report", "--json", "--csv", status=2)
     assert "must be longer than" in await complaint(folder, "report", "--since", "1h", "--until", "1h", status=2)
     assert "no target called 'nope'" in await complaint(folder, "report", "--target", "nope")
@@ -355,7 +355,7 @@ async def test_an_export_shows_how_far_it_is(folder: Folder, test_db: Database) 
     assert "\x1b" not in await on_a_terminal(folder, "export", "--since", "0s")
 
 
-async def test_an_export_that_nobody_reads_any_more_ends_quietly(folder: Folder, test_db: Database) -> None:
+async def test_an_export_without_a_reader_ends_quietly(folder: Folder, test_db: Database) -> None:
     await put_failures(test_db, "a", 20_000, datetime.now(UTC) - 20 * HOUR, excerpt_chars=1000)
     process = await _exporting(folder)
     assert process.stdout is not None
@@ -429,7 +429,7 @@ async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db
 
 
 @pytest.mark.smoke
-async def test_what_is_open_is_shown_since_its_incident_began(folder: Folder, test_db: Database) -> None:
+async def test_open_incidents_are_shown_with_their_start(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC).replace(microsecond=0) - 8 * HOUR
     await put_alive(test_db)
     for name, letters in {"a": "UDUD?D", "b": "UDg?D", "c": "DpgD", "d": "U?D"}.items():
@@ -455,7 +455,7 @@ async def test_a_renamed_target_keeps_its_history(folder: Folder, test_db: Datab
     assert await complaint(folder, "rename", "old", "new name") == "watcher: old has no history"
 
 
-async def test_what_cannot_be_renamed(folder: Folder, test_db: Database) -> None:
+async def test_names_that_cannot_be_renamed(folder: Folder, test_db: Database) -> None:
     await put_state(test_db, "a")
     assert "a is still watched; give it its new name in the config file first" in await complaint(
         folder, "rename", "a", "b"

@@ -231,7 +231,7 @@ async def test_processing_lasts_until_the_head_of_the_response(certificates: Cer
     [(rst_stream(13), "1.1"), (goaway(0, 13), "1.1"), (rst_stream(7), "2"), (goaway(0, 0), "2"), (goaway(0, 11), "2")],
     ids=["HTTP/1.1 required", "HTTP/1.1 required by all", "refused stream", "going away", "going away in haste"],
 )
-async def test_what_the_server_did_not_begin_with_is_asked_once_more(
+async def test_a_request_that_the_server_did_not_start_is_repeated_once(
     refusal: bytes, spoken: str, certificates: Certificates
 ) -> None:
     # RFC 9113, section 8.7.
@@ -274,7 +274,7 @@ async def test_a_server_that_refuses_for_ever_is_asked_twice(certificates: Certi
     assert (fault.reason, fault.detail, tries) == (Reason.PROTOCOL, "the server reset the stream: refused stream", 2)
 
 
-async def test_what_is_sent_keeps_to_the_rules(certificates: Certificates) -> None:
+async def test_requests_follow_the_rules(certificates: Certificates) -> None:
     # RFC 9113, sections 8.2.1, 8.2.2 and 8.3.1.
     sending = Sending(
         headers=(("X-Shouted", "Yes"), ("Host", "site.test"), ("TE", "trailers")), authorization="Bearer t"
@@ -353,7 +353,7 @@ async def test_a_body_above_the_limit_does_not_spoil_the_next_check(certificates
         assert (await probe.fetch()).body == b"hello"
 
 
-async def test_an_outcome_tells_the_version(certificates: Certificates) -> None:
+async def test_an_outcome_has_the_version(certificates: Certificates) -> None:
     async with (
         open_site(encryption=agreeing(certificates, "h2")) as site,
         open_check_context(1) as context,

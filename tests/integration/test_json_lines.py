@@ -102,7 +102,7 @@ async def test_the_format_changes_with_a_reload(tmp_path: Path) -> None:
             await daemon.stop()
 
 
-async def test_nobody_reads_stderr_any_more(tmp_path: Path) -> None:
+async def test_a_stderr_without_a_reader_does_not_stop_the_daemon(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     async with serving(echoing) as port:
         folder.configure(urls(port), **NO_DATABASE)

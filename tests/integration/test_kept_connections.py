@@ -68,7 +68,7 @@ async def test_a_connection_is_used_again(place: Place) -> None:
         assert [asked.connection for asked in site.asked] == [0] * 4
 
 
-async def test_what_a_kept_connection_spares_did_not_happen(place: Place) -> None:
+async def test_phases_that_a_kept_connection_skips_have_no_time(place: Place) -> None:
     async with place.site() as site, place.probe(site) as probe:
         first, second = await probe.fetch(), await probe.fetch()
     assert first.phases.connect is not None
@@ -174,7 +174,7 @@ async def test_a_connection_that_went_silent_is_replaced_unless_it_answers_first
         assert [asked.connection for asked in site.asked] == connections
 
 
-async def test_what_must_not_be_repeated_waits_for_the_connection_that_it_has(
+async def test_unrepeatable_requests_wait_for_their_own_connection(
     mock_clock: trio.testing.MockClock,
 ) -> None:
     post = Sending("POST", body=b"x")
@@ -203,7 +203,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_trusted(
         assert [asked.connection for asked in site.asked] == [0, 0, 1]
 
 
-async def test_an_answer_is_told_once(place: Place) -> None:
+async def test_an_answer_is_reported_once(place: Place) -> None:
     async with place.site() as site, place.probe(site) as probe:
         await probe.fetch()
         await site.leave()
@@ -262,7 +262,7 @@ async def test_a_kept_connection_is_closed_with_its_probe(place: Place) -> None:
     ],
 )
 @pytest.mark.parametrize("way", ["plain", "TLS"])
-async def test_what_follows_a_response_is_no_answer(way: str, behind: bytes, certificates: Certificates) -> None:
+async def test_data_after_a_response_is_not_an_answer(way: str, behind: bytes, certificates: Certificates) -> None:
     place = Place(way, certificates)
     async with place.site(lambda _: Answer(behind=behind)) as site, place.probe(site) as probe:
         for _ in range(3):
@@ -280,7 +280,7 @@ async def test_a_connection_with_more_than_the_response_is_not_kept(certificates
         assert [asked.connection for asked in site.asked] == [0, 1]
 
 
-async def test_the_body_that_a_head_must_not_have_is_no_answer(certificates: Certificates) -> None:
+async def test_the_forbidden_body_of_a_head_response_is_not_an_answer(certificates: Certificates) -> None:
     place = Place("plain", certificates)
     async with (
         place.site(lambda _: Answer(behind=b"hello")) as site,

@@ -87,7 +87,7 @@ async def test_a_slow_connection(test_db: Database, db_config: str, tmp_path: Pa
     _one_line_for_each_change(logs, outages=0)
 
 
-async def test_a_connection_that_loses_what_it_should_carry(test_db: Database, db_config: str, tmp_path: Path) -> None:
+async def test_a_connection_that_drops_data(test_db: Database, db_config: str, tmp_path: Path) -> None:
     logs = await _fill_and_drain(test_db, db_config, tmp_path, Connection, losses=LOSSES)
     _one_line_for_each_change(logs, outages=1)
 

@@ -25,7 +25,7 @@ ME, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 SINCE = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-async def test_the_board_has_what_others_watch_and_its_own_as_checks_tell(test_db: Database) -> None:
+async def test_the_board_has_the_targets_of_others_and_its_own(test_db: Database) -> None:
     board, epoch = Board(), 1
     others = Others(test_db, "here", ME, board, lambda: epoch)
     mine = Standing(State.UP, SINCE, State.UP)
@@ -65,7 +65,7 @@ async def test_the_board_has_what_others_watch_and_its_own_as_checks_tell(test_d
     assert [one.target for one in board] == ["mine"]
 
 
-async def test_as_many_as_others_watch_are_on_the_board_and_those_that_nobody_watches_any_more_go(
+async def test_targets_of_others_are_on_the_board_until_they_are_unwatched(
     test_db: Database,
 ) -> None:
     board, epoch = Board(), 1

@@ -54,7 +54,7 @@ async def test_the_second_line_of_the_start_names_the_address_and_probes_are_ans
         assert daemon.lines("Traceback") == []
 
 
-async def test_a_token_reloads_and_stands_in_no_line(folder: Folder) -> None:
+async def test_a_token_allows_reloads_and_is_in_no_line(folder: Folder) -> None:
     settings = {**NO_DATABASE, "WATCHER_HTTP": "127.0.0.1:0", "WATCHER_HTTP_TOKEN": TOKEN, "WATCHER_RELOAD": "off"}
     folder.configure([a_url()], **settings)
     async with folder.daemon() as daemon:
@@ -84,7 +84,7 @@ async def test_a_taken_port_is_one_line_and_is_tried_again(folder: Folder) -> No
         await daemon.stop()
 
 
-async def test_whoever_asks_and_does_not_listen_holds_no_stop_up(folder: Folder) -> None:
+async def test_clients_that_do_not_read_delay_no_stop(folder: Folder) -> None:
     path = folder.path / "page.sock"
     folder.configure([a_url()], **NO_DATABASE, WATCHER_HTTP=f"unix:{path}", WATCHER_HTTP_TOKEN=TOKEN)
     async with folder.daemon() as daemon:
@@ -108,7 +108,7 @@ async def test_whoever_asks_and_does_not_listen_holds_no_stop_up(folder: Folder)
             await stream.aclose()
 
 
-async def test_pages_show_the_sites_without_their_past_while_there_is_no_database(folder: Folder) -> None:
+async def test_without_a_database_pages_show_the_sites_without_their_past(folder: Folder) -> None:
     folder.configure([a_url(), a_url(1)], **NO_DATABASE, WATCHER_HTTP="127.0.0.1:0")
     async with folder.daemon() as daemon:
         port = await port_of(daemon)

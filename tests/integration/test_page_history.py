@@ -68,7 +68,7 @@ async def test_a_target_has_its_chart_months_incidents_and_failures(test_db: Dat
     assert len(history.failures) == 50
 
 
-async def test_what_places_say_together_has_its_own_past_and_this_place_its_own_times(test_db: Database) -> None:
+async def test_the_combined_state_has_its_own_past_and_this_place_its_own_times(test_db: Database) -> None:
     await put_two_sites(test_db)
     await put_state(test_db, "Checkout", location="*")
     await put_flips(test_db, "Checkout", "U", LONG_AGO, location="*")

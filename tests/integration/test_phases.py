@@ -162,7 +162,7 @@ async def test_a_phase_of_one_hop_alone_is_in_the_sum(certificates: Certificates
     assert exchange.chain is None, "the last connection had none"
 
 
-async def test_what_did_not_happen_has_no_time(certificates: Certificates) -> None:
+async def test_skipped_phases_have_no_time(certificates: Certificates) -> None:
     connecting = trusting(certificates)
     async with refusing() as port:
         nowhere = await fetched("http://no-such-name.test/")
@@ -209,7 +209,7 @@ async def test_a_request_waits_for_no_acknowledgement(protocol: str, body: bytes
     assert median(idle_seconds) < DELAYED_ACK_SECONDS / 2
 
 
-async def test_hops_are_told_one_by_one(certificates: Certificates) -> None:
+async def test_hops_are_listed_one_by_one(certificates: Certificates) -> None:
     def answer(asked: Asked) -> Answer:
         left = int(asked.target.partition("?")[0].rpartition("/")[2])
         return redirect(f"/secret/{left - 1}?token=s3cret", 301 + left) if left == 2 else GOOD
@@ -230,7 +230,7 @@ async def test_hops_are_told_one_by_one(certificates: Certificates) -> None:
     assert (exchange.http_version, exchange.ip, exchange.status_code) == ("1.1", "127.0.0.1", 200)
 
 
-async def test_hops_up_to_a_failure_are_told() -> None:
+async def test_hops_up_to_a_failure_are_listed() -> None:
     async with refusing() as port, open_site(lambda _: redirect(f"http://127.0.0.1:{port}/")) as site:
         async with probing(site.url) as probe:
             exchange = await probe.fetch()

@@ -126,7 +126,7 @@ async def test_a_name_that_leads_to_a_private_network_is_refused(ip: str) -> Non
         assert_blocked(await fetched("http://site.test/", resolver, connecting=PUBLIC_ONLY))
 
 
-async def test_resolve_to_is_no_way_around() -> None:
+async def test_resolve_to_does_not_bypass_the_check() -> None:
     async with untouched_port() as port:
         connecting = Connecting(allow_private=False, resolve_to="127.0.0.1")
         assert_blocked(await fetched(f"http://public.test:{port}/", Names(), connecting=connecting))
@@ -153,7 +153,7 @@ async def test_a_public_site_leads_to_no_private_address() -> None:
                 assert [(hop.status_code, hop.ip) for hop in exchange.hops] == [(302, PUBLIC_IP)]
 
 
-async def test_what_may_be_an_address_is_not_reached_either() -> None:
+async def test_ambiguous_addresses_are_not_reached_either() -> None:
     async def see_nobody_reached(host: str) -> None:
         async with open_site() as site:
             exchange = await led_to(host, port, site)

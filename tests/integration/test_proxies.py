@@ -80,7 +80,7 @@ async def test_socks_resolves_here_or_there(scheme: str, host: str) -> None:
     assert site.requests[0].startswith(b"GET / HTTP/1.1\r\nHost: site.example:")
 
 
-async def test_a_login_that_socks_does_not_ask_for_is_not_told() -> None:
+async def test_a_login_that_socks_does_not_ask_for_is_not_sent() -> None:
     site, proxy = Site(), SocksProxy()
     async with serving(site.behave) as site_port, serving(proxy.behave) as port:
         exchange = await asked(through(f"socks5h://u:p@127.0.0.1:{port}", f"http://127.0.0.1:{site_port}/"))

@@ -175,7 +175,7 @@ async def test_a_target_is_checked_where_it_is_watched_and_nowhere_else(
     ]
 
 
-async def test_a_broken_file_changes_nothing_and_is_told_with_its_place(folder: Folder, site: int) -> None:
+async def test_a_broken_file_changes_nothing_and_is_reported_with_its_place(folder: Folder, site: int) -> None:
     folder.configure([a_url("a", site)], **NO_DATABASE)
     async with folder.daemon() as daemon:
         await daemon.until(lambda: moments(folder, "a"))

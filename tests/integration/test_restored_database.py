@@ -67,7 +67,7 @@ async def until_told(outbox: Outbox) -> None:
 @pytest.mark.parametrize(
     ("keep_stored_seconds", "failures"), [(60.0, 3), (0.0, 1)], ids=["within the time", "long after"]
 )
-async def test_what_a_restore_has_lost_is_there_again(
+async def test_rows_lost_by_a_restore_are_stored_again(
     server: OwnServer, tmp_path: Path, keep_stored_seconds: float, failures: int
 ) -> None:
     async with open_bridge(), open_database(server.url) as database, trio.open_nursery() as nursery:

@@ -139,7 +139,7 @@ async def test_percentiles_of_any_window_are_within_five_percent(test_db: Databa
     await assert_answers(test_db, checks, BEGIN, BEGIN + 3 * DAY)
 
 
-async def test_days_are_read_from_days_and_not_from_what_they_are_made_of(test_db: Database) -> None:
+async def test_days_are_read_from_daily_rollups_and_not_from_their_hours(test_db: Database) -> None:
     checks = some_checks(3, ["a"])
     await insert(test_db, checks)
     await merge(test_db)
@@ -267,7 +267,7 @@ async def test_minutes_that_come_while_their_hour_is_merged_are_not_missed(test_
     await merge(test_db)  # only partitions, so far
     await insert(test_db, early)
     async with trio.open_nursery() as nursery:
-        # The merge has read its minutes when it comes to this table.
+        # The merge has read its minutes when it reaches this table.
         locking = Held(test_db, "LOCK TABLE rollups_hours_2025_11 IN SHARE MODE")
         await nursery.start(locking.run)
         nursery.start_soon(merge, test_db)
@@ -331,7 +331,7 @@ async def test_an_hour_whose_minutes_are_dropped_is_read_whole(test_db: Database
     assert None not in means
 
 
-async def test_what_comes_after_its_hour_was_dropped_is_added_to_it_once(test_db: Database) -> None:
+async def test_late_minutes_of_a_dropped_hour_are_added_once(test_db: Database) -> None:
     checks = some_checks(12, ["a"])
     await insert(test_db, checks)
     await keep_up(test_db, KEEP_FAILURES, BEGIN)

@@ -86,7 +86,7 @@ async def test_the_supervisor_hears_of_start_reload_and_end(tmp_path: Path) -> N
     assert supervisor.words() == ["READY=1", *(["RELOADING=1", "READY=1"] * 2), "STOPPING=1"]
 
 
-async def test_a_loop_that_stands_still_feeds_no_watchdog(tmp_path: Path) -> None:
+async def test_a_blocked_loop_does_not_feed_the_watchdog(tmp_path: Path) -> None:
     async with supervised(tmp_path, **NO_DATABASE) as (_folder, daemon, supervisor):
         await supervisor.until(lambda: "WATCHDOG=1" in supervisor.heard)
         daemon.process.send_signal(signal.SIGSTOP)
@@ -99,7 +99,7 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(tmp_path: Path) -> Non
         await supervisor.until(lambda: len(supervisor.heard) > before)
 
 
-async def test_the_journal_is_told_how_grave_a_line_is(tmp_path: Path) -> None:
+async def test_the_journal_gets_the_priority_of_a_line(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.configure([{"name": "dead", "address": "http://127.0.0.1:1/", "interval": 1}], **NO_DATABASE)
     (tmp_path / "stderr.log").touch()
@@ -120,7 +120,7 @@ async def test_the_journal_is_told_how_grave_a_line_is(tmp_path: Path) -> None:
     }
 
 
-async def test_the_embedded_server_tells_the_supervisor_nothing(tmp_path: Path) -> None:
+async def test_the_embedded_server_does_not_notify_the_supervisor(tmp_path: Path) -> None:
     async with supervised(tmp_path) as (folder, daemon, _supervisor):
         await daemon.until(lambda: daemon.lines("database connected"), seconds=EMBEDDED_START_SECONDS)
         assert "NOTIFY_SOCKET" in psutil.Process(daemon.process.pid).environ()

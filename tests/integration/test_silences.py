@@ -108,7 +108,7 @@ async def test_a_daemon_obeys_a_command_and_the_database_hears_of_it(test_db: Da
         assert row["has_ended"]
 
 
-async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Database, folder: Folder) -> None:
+async def test_without_a_daemon_the_database_takes_orders(test_db: Database, folder: Folder) -> None:
     told = await said(folder, "silence", "--group", "shop", "--until", "23:59", *WHY)
     assert told.startswith("the group shop: no notifications until 2")
     assert "stored in the database, where daemons read it within seconds" in told
@@ -182,7 +182,7 @@ async def test_where_there_is_neither_the_command_says_so(folder: Folder) -> Non
         assert second.startswith("watcher: the database cannot be reached: ")
 
 
-async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> None:
+async def test_an_invalid_order_is_one_line(folder: Folder) -> None:
     for arguments, line in {
         ("silence", "Chekcout", "--for", "2h", *WHY): "no target is called 'Chekcout'; did you mean Checkout?",
         ("silence", "--group", "shp", "--for", "2h", *WHY): "no target is in the group 'shp'; did you mean shop?",

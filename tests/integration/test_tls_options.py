@@ -168,7 +168,7 @@ async def test_the_earliest_end_of_the_chain_counts(certificates: Certificates) 
     assert exchange.chain.expires_at == exchange.chain.certificates[1].expires_at
 
 
-async def test_what_was_served_needlessly_does_not_count(certificates: Certificates) -> None:
+async def test_superfluous_certificates_do_not_count(certificates: Certificates) -> None:
     """As the cross-signature below DST Root CA X3, which Let's Encrypt served for years."""
     old = issue(None, "an old root", ends=TOMORROW)
     crossed = issue(old, "watcher test root", ends=timedelta(days=-1), key=certificates.root.key)

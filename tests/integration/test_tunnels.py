@@ -80,7 +80,7 @@ async def test_the_login_of_the_proxy_is_for_the_proxy_alone(certificates: Certi
     assert site.asked[0].header("proxy-authorization") is None
 
 
-async def test_what_a_proxy_says_in_the_place_of_a_plain_site_is_judged_as_a_site() -> None:
+async def test_the_answer_of_a_proxy_for_a_plain_site_is_judged_as_the_site() -> None:
     proxy = HttpProxy(response(status="407 Proxy Authentication Required"))
     async with sites.serving(proxy.behave) as port, open_check_context(1) as context:
         connecting = Connecting(proxy_url=f"http://127.0.0.1:{port}")

@@ -71,7 +71,7 @@ async def test_partitions_are_made_ahead_and_once(test_db: Database) -> None:
     assert await kept(test_db) == UpkeepReport()
 
 
-async def test_what_came_before_its_partition_is_moved_there(test_db: Database) -> None:
+async def test_rows_older_than_their_partition_are_moved_there(test_db: Database) -> None:
     """The upkeep did not run at the end of the year: rows since then are in the default partitions."""
     await kept(test_db, datetime(2025, 10, 1, tzinfo=UTC))
     year = datetime(2026, 1, 1, tzinfo=UTC)
@@ -145,7 +145,7 @@ async def test_a_row_that_is_kept_is_in_no_partition_that_is_dropped(test_db: Da
     assert {row["target"] for row in await test_db.failures()} == {f"{age}" for age in ages[:3]}
 
 
-async def test_notifications_and_what_operators_said_are_kept_as_long_as_failures(test_db: Database) -> None:
+async def test_notifications_and_orders_are_kept_as_long_as_failures(test_db: Database) -> None:
     tables = {
         "notifications": "(id, channel, kind, created_at) VALUES (gen_random_uuid(), 'ops', 'down', $1)",
         "silences": "(id, starts_at, ends_at, why) VALUES (gen_random_uuid(), $1, $1, 'why')",
@@ -290,7 +290,7 @@ async def test_rows_that_come_while_others_are_moved_are_moved_as_well(test_db: 
     assert await places(test_db, "failures") == {"failures_2025_10": 2}
 
 
-async def test_while_somebody_reads_the_default_partition_no_row_is_moved_in_vain(test_db: Database) -> None:
+async def test_a_reader_of_the_default_partition_makes_no_move_futile(test_db: Database) -> None:
     await kept(test_db, NOW - 31 * DAY)
     await test_db.log_failures([a_failure(f"{number}", at=NOW + 60 * DAY) for number in range(20)])
     async with trio.open_nursery() as nursery:
@@ -306,7 +306,7 @@ async def test_while_somebody_reads_the_default_partition_no_row_is_moved_in_vai
     assert await places(test_db, "failures") == {"failures_2026_01": 20}
 
 
-async def test_partitions_that_somebody_has_dropped_are_made_again(test_db: Database) -> None:
+async def test_dropped_partitions_are_created_again(test_db: Database) -> None:
     await kept(test_db)
     await test_db.execute_query("DROP TABLE failures_2025_11")
     await test_db.log_failures([a_failure("month", at=NOW)])
@@ -353,13 +353,13 @@ async def test_an_upgrade_gives_each_month_its_partition(test_db: Database) -> N
     assert len(await test_db.failures()) == 30
 
 
-async def test_a_database_that_is_away_is_told(bridge: None) -> None:
+async def test_an_unavailable_database_is_reported(bridge: None) -> None:
     async with open_database("postgresql://user:password@127.0.0.1:1/database") as database:
         with pytest.raises(DatabaseUnavailableError):
             await keep_up(database, KEEP_FAILURES, NOW)
 
 
-async def test_the_loop_names_what_it_drops(test_db: Database) -> None:
+async def test_the_loop_logs_dropped_partitions(test_db: Database) -> None:
     await kept(test_db, NOW - 20 * DAY)
     up = trio.Event()
     times = iter([NOW])

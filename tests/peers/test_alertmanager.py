@@ -59,7 +59,7 @@ async def running_alertmanager(folder: Path) -> AsyncIterator[int]:
         yield await port_in(log, process)
 
 
-async def test_an_alert_is_there_while_it_is_told_and_gone_when_it_has_ended(tmp_path: Path) -> None:
+async def test_an_alert_exists_while_it_is_sent_and_ends_with_its_incident(tmp_path: Path) -> None:
     labels = (("team", "web"), ("cost-centre", "4711"), ("0", "zero"))
     target = a_target("Checkout", group="shop", alerts=TargetAlerts(description="call Jo", labels=labels))
     async with running_alertmanager(tmp_path) as port, open_tools() as tools:
@@ -96,7 +96,7 @@ async def test_an_alert_is_there_while_it_is_told_and_gone_when_it_has_ended(tmp
         assert refused.error.startswith("400 Bad Request: ")
 
 
-async def test_the_daemon_tells_it_of_a_site_that_goes_down_and_up(folder: Folder, tmp_path: Path) -> None:
+async def test_the_daemon_reports_a_site_that_goes_down_and_up(folder: Folder, tmp_path: Path) -> None:
     site = Site(status="503 Service Unavailable")
     async with running_alertmanager(tmp_path) as port, serving(site.behave) as site.port:
         channel = {"name": "am", "alertmanager": {"url": f"http://127.0.0.1:{port}"}}

@@ -65,7 +65,7 @@ DIFFERENCES = {
 }
 
 
-def test_blackbox_exporter_says_the_same_but_for_what_is_named(certificates: Certificates, tmp_path: Path) -> None:
+def test_blackbox_exporter_agrees_except_for_listed_differences(certificates: Certificates, tmp_path: Path) -> None:
     """The results of checks are those that the cases expect, which the hostile tests assert."""
     assert DIFFERENCES.keys() <= BY_NAME.keys()
     with running_blackbox(CASES, certificates.ca_file, tmp_path) as blackbox:

@@ -35,7 +35,7 @@ WRONG = "Authorization: Basic " + base64.b64encode(b"ops:guessed").decode()
 CHANGE = b"event: change"
 
 
-async def test_each_documented_proxy_passes_on_what_the_page_needs(folder: Folder, certificates: Certificates) -> None:
+async def test_each_documented_proxy_forwards_what_the_page_needs(folder: Folder, certificates: Certificates) -> None:
     pem = written(issue(certificates.root, "status", [PUBLIC, PRIVATE]), folder.path)
     context = ssl.create_default_context(cafile=certificates.ca_file)
     turns = by_turns(answering(response()), answering(response(status="500 Oh")))

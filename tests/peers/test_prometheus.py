@@ -51,7 +51,7 @@ OF_NOTHING = "WatcherMissing"
 VARIABLES = {"$__rate_interval": "1m", "$__range": "5m", "$job": "watcher", "$group": ".*"}
 
 
-async def test_what_is_promised_is_there_and_what_is_asked_of_it_is_answered(
+async def test_documented_series_exist_and_queries_are_answered(
     folder: Folder, proxy: Proxy, db_config: str, certificates: Certificates
 ) -> None:
     async with AsyncExitStack() as stack:

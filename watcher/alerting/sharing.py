@@ -183,7 +183,7 @@ class AlertSharing:
                 await self._wake.wait()
 
     async def _wait_for_others(self, footing: Footing, share: Share) -> None:
-        """Wait until there may be others, or something wakes this: until then, this replica tells of all by itself."""
+        """Wait for another agreement or a call of `wake`; until then, this replica alone tells all channels."""
 
         async def wait_for_change() -> None:
             await footing.changed_from(share)

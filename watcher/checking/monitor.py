@@ -35,7 +35,7 @@ class Watch(Sleeper):
     Attributes:
         standing: the present standing of its target; only the loop changes it.
         scope: around the loop; it also breaks off a slow check for the sake of others. It lasts, since one scope for
-            each check would take a twelfth of the check's processor time.
+            each check would take about a tenth of the check's processor time.
         ended: set when a loop that was told to end has ended; None before it is told.
         is_wanted: whether the next check is to start before its slot.
     """
@@ -103,7 +103,7 @@ async def monitor_url(
     watch = watch or Watch()
     slot, last_at = _first_slot(schedule, context.clock.now(), watch.standing, target, spread_seconds, checked_until)
     probe: AnyProbe | None = None  # created on first use: creating a hundred thousand at the start would take seconds
-    failing = is_checking = is_slow = False
+    failing = is_checking = slow = False
     try:
         while watch.goes_on():
             with trio.CancelScope() as watch.scope:
@@ -114,19 +114,11 @@ async def monitor_url(
                         watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
                     probe, is_checking = probe or context.probe(target), True
                     last_at, failing = await _check_slot(
-                        probe,
-                        slot,
-                        context,
-                        conclusions,
-                        watch,
-                        last_at,
-                        first_checks,
-                        failing=failing,
-                        is_slow=is_slow,
+                        probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing, slow=slow
                     )
-                    first_checks, is_checking, is_slow = None, False, False
+                    first_checks, is_checking, slow = None, False, False
                     slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
-            is_slow = is_checking  # a check that was broken off is repeated, in the lane of failing targets
+            slow = is_checking  # a check that was broken off is repeated, in the lane of failing targets
     finally:
         _end_loop(probe, context, watch)
 
@@ -141,7 +133,7 @@ async def _check_slot(
     first_checks: FirstChecks | None,
     *,
     failing: bool,
-    is_slow: bool,
+    slow: bool,
 ) -> tuple[datetime, bool]:
     """Check once, store the standing, and hand the conclusion over; return the check's start, and if the site fails.
 
@@ -152,7 +144,7 @@ async def _check_slot(
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness. It is
     # given back before the outcome is handed over, or a slow store would delay checks.
     check, scope = partial(check_slot, probe, slot, context), watch.scope
-    if failing or is_slow or scope is None:
+    if failing or slow or scope is None:
         report = await context.lanes.run_among_failing(check)
     else:
         report = await context.lanes.run_within(scope, check)

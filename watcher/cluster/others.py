@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import trio
 
 from watcher.postgres.errors import StorageError
-from watcher.postgres.queries.states_of_others import (
-    PAGE_ROWS,
-    late_batches,
-    recent_states_of_others,
-    states_of_others,
-)
+from watcher.postgres.queries.states_of_others import PAGE_ROWS, recent_states_of_others, states_of_others
 
 if TYPE_CHECKING:
     import uuid
@@ -97,9 +92,9 @@ class Others:
                 self._board.drop_elsewhere()
             self._known_epoch = None
             return
-        late = await late_batches(self._database)
+        recent, late = await recent_states_of_others(*place, RECENT_SECONDS)
         if (epoch, late) == (self._known_epoch, self._late) and self._looks < LOOKS_BETWEEN_ALL:
-            self._board.place_elsewhere(await recent_states_of_others(*place, RECENT_SECONDS))
+            self._board.place_elsewhere(recent)
             self._looks += 1
             return
         names, is_last, seen = set[str](), False, list["Present"]()

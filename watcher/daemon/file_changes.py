@@ -77,9 +77,9 @@ async def _wait_for_change(
     look_seconds: float,
     limiter: trio.CapacityLimiter,
 ) -> tuple[Mapping[Path, Stamp], float]:
-    """Look now and then until a file has changed; return what the look before that saw, and since when files count.
+    """Look regularly until a file has changed; return the stamps before the change, and since when new files count.
 
-    The thread sleeps between its looks by itself: so nothing wakes the loop while nothing changes.
+    The thread sleeps between its looks by itself, so that it does not wake the loop while nothing changes.
     """
     stopped = threading.Event()
 

@@ -1,7 +1,7 @@
 """The daemon's log on stderr: one line per event, as text for people or as JSON for machines.
 
 The processors below handle every line: the daemon's own events, the warnings of libraries that use `logging` or
-`warnings`, and uncaught exceptions. `_fit` is the one place that masks secrets.
+`warnings`, and uncaught exceptions. `_mask_fields` is the one place that masks secrets.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def configure(log_format: str = "text") -> None:
     global _log_format  # a process has one stderr
     _log_format = log_format
     renderer = JSONRenderer(json_line) if is_json() else _as_text
-    _processors[:] = [_rename_fields, set_exc_info, add_log_level, format_exc_info, _in_order, _fit, renderer]
+    _processors[:] = [_rename_fields, set_exc_info, add_log_level, format_exc_info, _in_order, _mask_fields, renderer]
     structlog.configure(
         processors=_processors,
         wrapper_class=_Logger,
@@ -114,7 +114,7 @@ def mask(secrets: Iterable[str] = (), targets: Iterable[Target] = ()) -> None:
 
 def redacted(text: str) -> str:
     """Mask the known secrets, and those of addresses, in foreign text."""
-    return _redactor.fit(text)
+    return _redactor.masked_and_cut(text)
 
 
 class _Logger(structlog.BoundLogger):
@@ -126,7 +126,7 @@ class _Logger(structlog.BoundLogger):
         try:
             named = {**({"arguments": arguments} if arguments else {}), **_renamed(fields)}
             line = super()._proxy_to_logger(method_name, event, **named)
-            if line is not None:  # as it is if a processor drops the event
+            if line is not None:  # None if a processor drops the event
                 write_line(to_stderr(method_name, line))
         except Exception as error:  # noqa: BLE001  # see above
             with suppress(Exception):
@@ -159,17 +159,18 @@ def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {"time": utc_now(), "level": event.pop("level"), "event": event.pop("event"), **event, "traceback": trace}
 
 
-def _fit(_logger: object, _level: str, event: EventDict) -> dict[str, Loggable]:
-    """Convert the fields to JSON types without secrets."""
+def _mask_fields(_logger: object, _method: str, event: EventDict) -> dict[str, Loggable]:
+    """Convert the values that are not None to JSON types, and mask the secrets in them."""
     foreign = _FOREIGN | {"event"} if "logger" in event else _FOREIGN
-    fitting: dict[str, Loggable] = {}
+    masked: dict[str, Loggable] = {}
     for name, value in event.items():
         if name == "traceback":
-            fitting[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
+            masked[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
         else:
             is_own = name not in foreign or isinstance(value, OwnWords)
-            fitting[one_line(name)] = loggable(value, partial(_redactor.fit, is_own=is_own), _redactor.fit)
-    return {name: value for name, value in fitting.items() if value is not None}
+            mask_value = partial(_redactor.masked_and_cut, is_own=is_own)
+            masked[one_line(name)] = loggable(value, mask_value, _redactor.masked_and_cut)
+    return {name: value for name, value in masked.items() if value is not None}
 
 
 def _as_text(_logger: object, _method: str, event: EventDict) -> str:

@@ -18,7 +18,7 @@ DOUBT_SECONDS = 86_400.0
 # clock near it would be followed and left by turns.
 WRONG_SECONDS = 2.0
 RIGHT_SECONDS = 1.0
-# A multiple that is nearer counts as this one.
+# A task skips a multiple that is nearer than this.
 LEAST_NAP_SECONDS = 0.05
 
 
@@ -28,11 +28,11 @@ def steady_seconds() -> float:
 
 
 def next_beat(now: float, seconds: float) -> float:
-    """Return when a task that looks now and then wakes next: at a multiple of its time, so that all wake together.
+    """Return when a periodic task wakes next: at a multiple of its period, so that periodic tasks wake together.
 
     Args:
-        now: seconds of a clock that nobody sets.
-        seconds: the longest to sleep.
+        now: seconds of a steady clock.
+        seconds: the period, which is the longest that the task sleeps.
     """
     latest = now + seconds
     beat = latest // seconds * seconds if seconds > 0 else latest

@@ -276,7 +276,7 @@ class Pool:
             _most_seconds.set(self._most_seconds)  # this coroutine has its own task and context
             seconds = min(seconds, self._most_seconds)
         async with asyncio.timeout(CONNECT_SECONDS + seconds):
-            # One that is idle is there at once: a timer and a task more would be a part of what a query costs.
+            # An idle connection needs no limit: with one, asyncpg starts a task and a timer, a part of a query's cost.
             connection = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else CONNECT_SECONDS)
             try:
                 return await operation(connection)

@@ -54,8 +54,8 @@ async def listen_on(connection: OwnConnection, channel: str, heard: Callable[[st
     """
     closed = asyncio.Event()
 
-    def hear(_connection: object, _pid: int, _channel: str, told: object) -> None:
-        heard(str(told))
+    def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        heard(str(payload))
 
     try:
         connection.add_termination_listener(lambda _connection: closed.set())

@@ -48,22 +48,22 @@ class PlaceViews:
         self._targets, self._looks = {target.name: target for target in targets if target.locations}, 0
         self.places = frozenset().union(*{target.locations for target in self._targets.values()})
         if self._views:
-            self._views = {name: said for name, said in self._views.items() if name in self._targets}
+            self._views = {name: views for name, views in self._views.items() if name in self._targets}
             self._combined = {}
             self.changes += 1
 
-    def take(self, said: Iterable[tuple[str, PlaceView]]) -> set[str]:
+    def take(self, views: Iterable[tuple[str, PlaceView]]) -> set[str]:
         """Store new views.
 
         Args:
-            said: pairs of a target's name and a view; the location `*` is the combined state. Other views stay as they
+            views: pairs of a target's name and a view; the location `*` is the combined state. Other views stay as they
                 are.
 
         Returns:
             the names of the targets with a changed view.
         """
         changed = set[str]()
-        for name, view in said:
+        for name, view in views:
             known = self._views.get(name)
             if name not in self._targets or (known is not None and known.get(view.location) == view):
                 continue
@@ -93,11 +93,11 @@ class PlaceViews:
 
         A location without a view is pending for the first `LOOKS_WAITED` looks, and unknown after them.
         """
-        said, known = self._views.get(target), self._targets.get(target)
-        if said is None or known is None:
+        newest, known = self._views.get(target), self._targets.get(target)
+        if newest is None or known is None:
             return ()
-        unsaid = State.PENDING if self._looks < LOOKS_WAITED else State.UNKNOWN
-        views = (said.get(place) or PlaceView(place, unsaid) for place in known.locations)
+        state_without_view = State.PENDING if self._looks < LOOKS_WAITED else State.UNKNOWN
+        views = (newest.get(place) or PlaceView(place, state_without_view) for place in known.locations)
         return tuple(view if view.location in self.living else replace(view, is_alive=False) for view in views)
 
     def combined_of(self, target: str) -> PlaceView | None:

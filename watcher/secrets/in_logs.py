@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from watcher.secrets.masking import CUT, MIN_SECRET_CHARS, forms_of, hidden
+from watcher.secrets.masking import CUT, MIN_SECRET_CHARS, forms_of, mask_places
 from watcher.secrets.of_targets import secrets_of
 from watcher.text.escaping import MAX_VALUE_CHARS
 from watcher.text.redaction import without_secrets_inside
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # The default POSTGRES_PASSWORD, and a name in half of the lines about the database.
 _PUBLIC = frozenset({"postgres"})
+# A table of flags by the hash of the first characters of a secret: most positions in a text need one look into it.
 _HEADS = 1 << 20
 
 
@@ -46,9 +47,9 @@ class Redactor:
 
     def masked(self, text: str) -> str:
         """Mask every secret, and clean the addresses in the text as `without_secrets` does."""
-        return without_secrets_inside(hidden(text, self._places_in) if self._lengths else text)
+        return without_secrets_inside(mask_places(text, self._places_in) if self._lengths else text)
 
-    def fit(self, text: str, *, is_own: bool = False) -> str:
+    def masked_and_cut(self, text: str, *, is_own: bool = False) -> str:
         """Mask a text and cut it at `MAX_VALUE_CHARS`; in our own words, only addresses are masked."""
         masked, longest = (without_secrets_inside, 0) if is_own else (self.masked, max(self._lengths, default=0))
         if len(text) <= MAX_VALUE_CHARS:

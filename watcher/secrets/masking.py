@@ -31,7 +31,7 @@ _LEFT_ALONE = ("", "!'()*", "/", "!$%&'()*+,/:;=?@[\\]^`{|}")
 def forms_of(secrets: Iterable[str]) -> tuple[str, ...]:
     """Return all ways of writing the secrets, without those of fewer than `MIN_SECRET_CHARS` characters."""
     long = (secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS)
-    return tuple(dict.fromkeys(form for secret in long for form in _written(secret) if len(form) >= MIN_SECRET_CHARS))
+    return tuple(dict.fromkeys(form for secret in long for form in _encodings(secret) if len(form) >= MIN_SECRET_CHARS))
 
 
 def masked(text: str, forms: Sequence[str], end: int | None = None) -> str:
@@ -42,7 +42,7 @@ def masked(text: str, forms: Sequence[str], end: int | None = None) -> str:
         forms: of the secrets, from `forms_of`.
         end: index at which the result ends; a secret that continues after it is masked too.
     """
-    return hidden(text, lambda text: (place for form in forms for place in _places_of(form, text)), end)
+    return mask_places(text, lambda text: (place for form in forms for place in _places_of(form, text)), end)
 
 
 def masked_line(text: str, forms: Sequence[str], limit_chars: int, end: int | None = None) -> str:
@@ -52,8 +52,14 @@ def masked_line(text: str, forms: Sequence[str], limit_chars: int, end: int | No
     return safe if safe == text else masked(safe, forms)
 
 
-def hidden(text: str, places_in: Callable[[str], Iterable[tuple[int, int]]], end: int | None = None) -> str:
-    """Replace places in a text by masks; places that touch or overlap have one mask. See `masked` for the end."""
+def mask_places(text: str, places_in: Callable[[str], Iterable[tuple[int, int]]], end: int | None = None) -> str:
+    """Replace parts of a text by masks; parts that touch or overlap share one mask.
+
+    Args:
+        text: any text.
+        places_in: finds the parts: the start of each, and the index after it.
+        end: as in `masked`.
+    """
     while places := list(places_in(text)):  # again: the rest may form a secret
         characters = list(text)
         for start, stop in places:
@@ -77,7 +83,7 @@ def _places_of(secret: str, text: str) -> Iterator[tuple[int, int]]:
         start = text.find(first, start + 1)
 
 
-def _written(secret: str) -> Iterator[str]:
+def _encodings(secret: str) -> Iterator[str]:
     yield secret
     if _PLAIN.fullmatch(secret):
         return

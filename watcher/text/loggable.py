@@ -35,7 +35,7 @@ def loggable(value: object, own: Callable[[str], str], foreign: Callable[[str], 
         `MAX_ITEMS` items; values nested deeper than `MAX_DEPTH` become text.
     """
     try:
-        return _fitted(value, own, foreign, MAX_DEPTH)
+        return _converted(value, own, foreign, MAX_DEPTH)
     except Exception:  # noqa: BLE001  # a foreign class may raise anything, and logging must not end the daemon
         return f"<{type(value).__name__} that cannot be shown>"
 
@@ -50,11 +50,11 @@ def safe_text(value: object) -> str:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def _fitted(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Loggable:
+def _converted(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Loggable:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, Enum):
-        return _fitted(value.value, own, foreign, depth)
+        return _converted(value.value, own, foreign, depth)
     if isinstance(value, str):
         return own(_encodable(str.__str__(value)))
     if isinstance(value, int):
@@ -74,7 +74,7 @@ def _fitted(value: object, own: Callable[[str], str], foreign: Callable[[str], s
 
 def _inside(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Loggable:
     try:
-        return _fitted(value, own, foreign, depth - 1)
+        return _converted(value, own, foreign, depth - 1)
     except Exception:  # noqa: BLE001  # as above
         return f"<{type(value).__name__} that cannot be shown>"
 

@@ -184,7 +184,7 @@ class Fleet:
         return [name for name in self.names if not any(at > moment for at in self.sites.asked_at[name][-1:])]
 
     def said(self) -> list[str]:
-        """Return the newest lines of all that are not about sites."""
+        """Return the newest lines that are not about sites."""
         lines = []
         for number, replica in enumerate(self.replicas):
             of_one = (replica.folder.path / "stderr.log").read_text().splitlines()

@@ -51,7 +51,7 @@ async def until(database: Database, query: str, *arguments: str) -> None:
 
 
 @pytest.mark.slow
-async def test_what_all_places_say_is_told_once_whoever_tells_it(
+async def test_a_combined_state_is_sent_once_by_any_place(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
     async with receiving() as receiver, open_places(tmp_path, test_db, db_config) as fleet:

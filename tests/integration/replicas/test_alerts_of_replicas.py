@@ -40,7 +40,7 @@ async def dispatching(fleet: Fleet) -> Replica:
 
 
 @pytest.mark.slow
-async def test_each_change_is_told_once_whoever_has_found_it_and_whoever_is_gone_by_then(
+async def test_each_change_is_sent_once_whichever_replica_found_it_or_is_gone(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
     async with receiving() as receiver, open_fleet(tmp_path, test_db, [db_config], 3, NAMES) as fleet:

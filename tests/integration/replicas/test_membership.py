@@ -88,9 +88,7 @@ async def test_three_share_one_leaves_and_one_freezes_and_comes_back(
             await trio.sleep(TIMING.beat_seconds / 4)
 
 
-async def test_what_is_agreed_on_is_heard_of_long_before_a_beat_is_due(
-    make: Callable[..., One], test_db: Database
-) -> None:
+async def test_agreements_arrive_long_before_a_beat_is_due(make: Callable[..., One], test_db: Database) -> None:
     rarely = Timing(ttl_seconds=20 * PATIENCE_SECONDS, beat_seconds=10 * PATIENCE_SECONDS, limit_seconds=5.0)
     one = await started(make(timing=rarely))
     other = Seat(uuid.uuid4(), uuid.uuid4(), "f")
@@ -111,7 +109,7 @@ async def test_many_that_come_at_once_are_agreed_on_at_once(make: Callable[..., 
     assert await all_share([first, *others]) <= 4
 
 
-async def test_whoever_cannot_ask_does_everything_and_shares_later(proxy: Proxy, db_config: str) -> None:
+async def test_a_replica_without_a_database_checks_everything_and_shares_later(proxy: Proxy, db_config: str) -> None:
     async with open_replicas(proxy.url()) as make_behind, open_replicas(db_config) as make:
         other = await started(make())
         await proxy.shut()
@@ -126,7 +124,7 @@ async def test_whoever_cannot_ask_does_everything_and_shares_later(proxy: Proxy,
         assert await all_share([one, other]) == 2
 
 
-async def test_who_is_cut_off_keeps_what_it_has_and_gives_it_back(proxy: Proxy, db_config: str) -> None:
+async def test_a_disconnected_replica_keeps_its_targets_and_gives_them_back(proxy: Proxy, db_config: str) -> None:
     """Checking twice is better than not at all; what only one replica may do, it does no more."""
     async with open_replicas(proxy.url()) as make_behind, open_replicas(db_config) as make:
         one, other = await started(make_behind()), await started(make())
@@ -232,9 +230,7 @@ async def test_an_agreement_is_changed_by_one_of_those_who_have_seen_it(test_db:
     assert agreements == {"default": Agreement(5, (seats[2],))}
 
 
-async def test_no_epoch_comes_twice_where_a_database_is_brought_back_to_what_it_was(
-    make: Callable[..., One], test_db: Database
-) -> None:
+async def test_no_epoch_repeats_after_a_restore(make: Callable[..., One], test_db: Database) -> None:
     first, second = await started(make()), await started(make())
     epoch = await all_share([first, second])
     await test_db.fetch("UPDATE agreements SET epoch = 1, seats = '[]'")

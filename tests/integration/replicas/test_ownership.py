@@ -164,7 +164,7 @@ def ago(seconds: float) -> datetime:
 
 
 @pytest.mark.smoke
-async def test_a_target_that_is_released_moves_with_all_that_is_known_of_it(
+async def test_a_released_target_moves_with_its_whole_state(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -192,7 +192,7 @@ async def test_a_target_that_is_released_moves_with_all_that_is_known_of_it(
     assert (await state(test_db, "a"))["owner"] == two.outbox.id
 
 
-async def test_nobody_waits_for_the_rows_of_targets_that_another_replica_has(
+async def test_rows_of_another_replicas_targets_are_not_waited_for(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -217,7 +217,7 @@ async def test_nobody_waits_for_the_rows_of_targets_that_another_replica_has(
 
 
 @pytest.mark.parametrize(("age_seconds", "letters"), [(8, "U"), (900, "U?")])
-async def test_a_target_of_a_replica_that_has_died_is_unknown_where_nobody_looked_for_long(
+async def test_the_target_of_a_dead_replica_is_unknown_during_a_long_gap(
     replicas: Callable[[str], Replica], test_db: Database, age_seconds: float, letters: str
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -281,7 +281,7 @@ async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
     assert await chain(test_db, "a") == "UDUD"
 
 
-async def test_flips_of_what_another_replica_watched_by_then_are_left_out(
+async def test_flips_after_another_replica_took_over_are_left_out(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -295,7 +295,7 @@ async def test_flips_of_what_another_replica_watched_by_then_are_left_out(
     assert (await state(test_db, "a"))["state"] == "up"
 
 
-async def test_what_a_replica_takes_back_stands_as_another_left_it(
+async def test_a_target_taken_back_continues_in_the_state_of_its_last_owner(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -316,7 +316,7 @@ async def test_what_a_replica_takes_back_stands_as_another_left_it(
 
 
 @pytest.mark.parametrize("owner_died", [False, True])
-async def test_what_a_replica_found_before_it_could_ask_is_kept(
+async def test_findings_before_the_database_was_reachable_are_kept(
     replicas: Callable[[str], Replica], test_db: Database, owner_died: bool
 ) -> None:
     """It claims the target as soon as the database is back, before everything is drained."""
@@ -340,9 +340,7 @@ async def test_what_a_replica_found_before_it_could_ask_is_kept(
     assert len(two.standings["a"].unconfirmed) == 2
 
 
-async def test_what_is_this_replicas_already_goes_on_as_it_stands_here(
-    replicas: Callable[[str], Replica], test_db: Database
-) -> None:
+async def test_own_targets_continue_in_their_own_state(replicas: Callable[[str], Replica], test_db: Database) -> None:
     one = replicas("one")
     await one.beat()
     await one.take("a")
@@ -363,7 +361,7 @@ async def test_nothing_is_claimed_where_the_database_is_away(replicas: Callable[
     assert await one.ownership.claim(["a"]) is None
 
 
-async def test_no_standing_is_written_where_nothing_changes_or_nobody_shares(tmp_path: Path, test_db: Database) -> None:
+async def test_no_standing_is_written_without_a_change_or_without_sharing(tmp_path: Path, test_db: Database) -> None:
     for shares, expected in ((True, 3), (False, 0)):
         with closing(Outbox(tmp_path / f"{shares}.sqlite", shares=shares)) as outbox:
             replica = Replica("one", outbox, test_db)
@@ -378,7 +376,7 @@ async def watched(database: Database) -> dict[str, tuple[str, bool]]:
     return {row["target"]: (row["state"], row["watched"]) for row in rows}
 
 
-async def test_replicas_with_different_files_leave_each_other_what_is_theirs(
+async def test_replicas_with_different_files_leave_each_other_their_targets(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -403,9 +401,7 @@ async def test_replicas_with_different_files_leave_each_other_what_is_theirs(
     assert (await watched(test_db))["c"] == ("up", True)
 
 
-async def test_what_no_replica_watches_any_more_ends_with_its_owner(
-    replicas: Callable[[str], Replica], test_db: Database
-) -> None:
+async def test_an_unwatched_target_ends_with_its_owner(replicas: Callable[[str], Replica], test_db: Database) -> None:
     """Targets that are still configured are taken over, and continue."""
     one, two = replicas("one"), replicas("two")
     await one.beat()
@@ -426,7 +422,7 @@ async def test_what_no_replica_watches_any_more_ends_with_its_owner(
     assert abs(ends["c"] - ago(0)) < timedelta(seconds=30)
 
 
-async def test_a_location_is_alive_until_its_newest_replica_and_no_clock_that_is_ahead_is_told_of(
+async def test_a_location_is_alive_as_long_as_its_latest_replica_without_clock_warnings(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -441,7 +437,7 @@ async def test_a_location_is_alive_until_its_newest_replica_and_no_clock_that_is
     assert abs(row["alive_at"] - ago(0)) < timedelta(seconds=30)
 
 
-async def test_a_replica_of_the_version_before_owner_was_known_is_followed_as_it_stands(
+async def test_targets_of_a_version_without_owners_are_taken_over_in_their_state(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -632,7 +628,7 @@ async def _nothing(_flips: object) -> None:
     pass
 
 
-async def test_a_replica_goes_on_with_what_flips_say_where_the_rows_of_states_were_deleted(
+async def test_a_replica_continues_from_flips_if_rows_of_states_were_deleted(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")
@@ -652,7 +648,7 @@ async def test_a_replica_goes_on_with_what_flips_say_where_the_rows_of_states_we
     assert await chain(test_db, "a") == "UD"
 
 
-async def test_a_database_that_forgot_whose_a_target_is_is_told_anew_by_whom_it_is_agreed_to_be(
+async def test_a_database_without_owners_learns_them_again_from_the_agreement(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
     one, two = replicas("one"), replicas("two")

@@ -40,7 +40,7 @@ async def folder(folder: Folder, db_config: str) -> Folder:
     return folder
 
 
-async def test_each_replica_is_shown_with_how_it_stands_to_what_is_agreed_on(test_db: Database, folder: Folder) -> None:
+async def test_each_replica_is_shown_with_its_agreement(test_db: Database, folder: Folder) -> None:
     agreed = await a_beat(test_db, "a", a_seat(1))
     await a_beat(test_db, "b", a_seat(2, "fedcba9876543210"))
     await a_beat(test_db, "c", a_seat(3))
@@ -82,7 +82,7 @@ async def test_each_replica_is_shown_with_how_it_stands_to_what_is_agreed_on(tes
     ]
 
 
-async def test_where_nobody_shares_it_says_so(test_db: Database, folder: Folder) -> None:
+async def test_without_sharing_it_says_so(test_db: Database, folder: Folder) -> None:
     done = await folder.run("replicas")
     text = "no replicas; daemons share targets if POSTGRES_HOST names a common database\n"
     assert (done.returncode, done.stdout.decode()) == (0, text)

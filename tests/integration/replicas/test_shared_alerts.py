@@ -352,7 +352,7 @@ async def test_an_owner_that_dies_between_decision_and_sending_leaves_the_same_m
         assert world.told == ["site 1 is down", "site 1 is up"]
 
 
-async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(test_db: Database, tmp_path: Path) -> None:
+async def test_a_channel_moves_with_its_open_incidents_reminders_and_queue(test_db: Database, tmp_path: Path) -> None:
     channel = a_channel(reminder_interval_seconds=2.0)
     async with a_world(test_db, tmp_path, channel) as world:
         a = await world.start("a")
@@ -381,9 +381,7 @@ async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(tes
         assert not await world.rows("channel_messages")
 
 
-async def test_channels_that_are_shared_elsewhere_keep_what_is_open_and_what_waits(
-    test_db: Database, tmp_path: Path
-) -> None:
+async def test_channels_shared_in_another_way_keep_open_incidents_and_queue(test_db: Database, tmp_path: Path) -> None:
     async with a_world(test_db, tmp_path) as world:
         a, b = await world.start("a"), await world.start("b")
         world.agree(a, b, owner=b)
@@ -414,7 +412,7 @@ async def test_channels_that_are_shared_elsewhere_keep_what_is_open_and_what_wai
         }
 
 
-async def test_who_is_cut_off_tells_of_what_it_finds_and_nobody_tells_it_again(
+async def test_a_disconnected_replica_sends_its_findings_and_no_other_repeats_them(
     test_db: Database, tmp_path: Path
 ) -> None:
     async with a_world(test_db, tmp_path) as world:
@@ -440,7 +438,7 @@ async def test_who_is_cut_off_tells_of_what_it_finds_and_nobody_tells_it_again(
         assert Counter(world.told).most_common(1)[0][1] == 1
 
 
-async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_again(
+async def test_a_disconnected_owner_continues_and_its_messages_are_not_repeated(
     test_db: Database, tmp_path: Path
 ) -> None:
     async with a_world(test_db, tmp_path) as world:
@@ -464,7 +462,7 @@ async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_aga
         assert set(counts.values()) == {1}, counts
 
 
-async def test_what_one_place_has_decided_alone_is_over_once_when_all_can_be_asked_again(
+async def test_a_decision_of_one_place_alone_ends_once_when_all_are_reachable_again(
     test_db: Database, tmp_path: Path
 ) -> None:
     async with a_world(test_db, tmp_path) as world:
@@ -519,7 +517,7 @@ async def test_a_process_that_was_stopped_sends_nothing_that_is_anothers_by_now(
         assert not a.got
 
 
-async def test_a_channel_that_is_new_is_told_once_what_is_open(test_db: Database, tmp_path: Path) -> None:
+async def test_a_new_channel_gets_open_incidents_once(test_db: Database, tmp_path: Path) -> None:
     async with a_world(test_db, tmp_path) as world:
         a, b = await world.start("a"), await world.start("b")
         world.agree(a, b, owner=a)
@@ -538,7 +536,7 @@ async def test_a_channel_that_is_new_is_told_once_what_is_open(test_db: Database
         assert told == [*expected, ("pager", "site 1 is down"), ("pager", "site 1 is up")]
 
 
-async def test_what_a_replica_without_channels_has_found_is_told_by_one_that_has_them(
+async def test_findings_of_a_replica_without_channels_are_sent_by_one_with_them(
     test_db: Database, tmp_path: Path
 ) -> None:
     async with a_world(test_db, tmp_path) as world:
@@ -551,9 +549,7 @@ async def test_what_a_replica_without_channels_has_found_is_told_by_one_that_has
         assert world.told == ["site 1 is down"]
 
 
-async def test_a_target_that_only_another_file_has_is_told_to_a_channel_that_both_have(
-    test_db: Database, tmp_path: Path
-) -> None:
+async def test_a_target_of_another_file_is_sent_to_a_channel_of_both(test_db: Database, tmp_path: Path) -> None:
     async with a_world(test_db, tmp_path) as world:
         a, b = await world.start("a"), await world.start("b")
         known = {name: target for name, target in world.view.targets.items() if name != "site 1"}
@@ -566,7 +562,7 @@ async def test_a_target_that_only_another_file_has_is_told_to_a_channel_that_bot
 
 
 @pytest.mark.parametrize(("their_file", "kept"), [("mine", 0), ("another", 1), ("", 0)])
-async def test_what_a_replica_finds_is_late_only_where_the_owner_works_by_the_same_file(
+async def test_findings_wait_only_for_an_owner_with_the_same_file(
     test_db: Database, their_file: str, kept: int
 ) -> None:
     """A replica with another file may lack the channel, and took the target while this one continued to check it."""

@@ -135,7 +135,7 @@ async def until(condition: Callable[[], object]) -> None:
             await trio.sleep(0.005)
 
 
-async def test_each_channel_is_told_once_and_what_became_of_it_is_written_down(path: Path) -> None:
+async def test_each_channel_gets_a_message_once_and_its_result_is_recorded(path: Path) -> None:
     async with at_work(path, a_channel("a"), a_channel("b")) as world:
         await world.down("site 1")
         await until(lambda: world.alerts.results["a", "sent"] == world.alerts.results["b", "sent"] == 1)
@@ -169,7 +169,7 @@ async def test_a_receiver_that_hangs_or_fails_holds_up_no_other(path: Path) -> N
         assert (row["tries"], bool(row["sent_at"])) == (3, True)
 
 
-async def test_what_is_not_sent_at_the_stop_is_sent_after_the_next_start_with_the_same_id(path: Path) -> None:
+async def test_messages_unsent_at_the_stop_are_sent_after_the_next_start_with_the_same_id(path: Path) -> None:
     async with at_work(path, a_channel("ops"), receivers=Receivers(hanging={"ops"})) as world:
         await world.down("site 1")
         await until(lambda: world.alerts.pending)
@@ -183,7 +183,7 @@ async def test_what_is_not_sent_at_the_stop_is_sent_after_the_next_start_with_th
         assert world.receivers.told("ops") == ["site 1 is up"]
 
 
-async def test_what_can_never_work_is_given_up_and_another_channel_told_once(path: Path) -> None:
+async def test_permanent_errors_are_given_up_and_reported_once_to_another_channel(path: Path) -> None:
     receivers = Receivers()
     receivers.answers["gone"] = [Refused("410 Gone")] * 3
     async with at_work(path, a_channel("gone"), a_channel("ops"), receivers=receivers) as world:
@@ -196,7 +196,7 @@ async def test_what_can_never_work_is_given_up_and_another_channel_told_once(pat
         assert {(row["error"], bool(row["given_up_at"])) for row in given_up} == {("410 Gone", True)}
 
 
-async def test_what_cannot_be_delivered_for_too_long_is_given_up(path: Path) -> None:
+async def test_messages_undeliverable_for_too_long_are_given_up(path: Path) -> None:
     receivers = Receivers()
     receivers.answers["ops"] = [TryAgain("503 Service Unavailable")] * 9
     async with at_work(path, a_channel("ops", give_up_after_seconds=0.1), receivers=receivers) as world:
@@ -206,7 +206,7 @@ async def test_what_cannot_be_delivered_for_too_long_is_given_up(path: Path) -> 
         assert (row["error"], row["tries"]) == ("503 Service Unavailable", 1)
 
 
-async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_gone_is_given_up(path: Path) -> None:
+async def test_a_changed_channel_keeps_its_queue_and_that_of_a_removed_one_is_given_up(path: Path) -> None:
     receivers = Receivers()
     receivers.answers["ops"], receivers.answers["old"] = [TryAgain("away")] * 1, [TryAgain("away")] * 9
     ops = a_channel("ops")
@@ -241,7 +241,7 @@ class LongestStep(trio.abc.Instrument):
 
 
 @pytest.mark.slow
-async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobody_up(path: Path) -> None:
+async def test_thousands_of_flips_at_once_are_one_message_per_group_and_delay_nothing(path: Path) -> None:
     names = {f"site {number}": f"group {number % 3}" for number in range(3000)}
     targets = {name: a_target(name, group=group) for name, group in names.items()}
     one, three = a_channel("one", group_wait_seconds=1.0), a_channel("three", group_wait_seconds=1.0, group_by="group")
@@ -272,7 +272,7 @@ async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobo
     assert longest.seconds < 0.05
 
 
-async def test_an_alertmanager_is_told_what_is_open_and_what_has_ended_also_over_a_restart(path: Path) -> None:
+async def test_an_alertmanager_gets_open_and_ended_incidents_also_across_a_restart(path: Path) -> None:
     channel = Channel("am", AlertmanagerReceiver("http://am.example"))
     async with at_work(path, channel) as world:
         await world.down("site 1")
@@ -288,7 +288,7 @@ async def test_an_alertmanager_is_told_what_is_open_and_what_has_ended_also_over
         assert ended["endsAt"] < (datetime.now(UTC) + timedelta(seconds=1)).isoformat() < begun["endsAt"]
 
 
-async def test_what_a_damaged_disk_has_spoilt_is_dropped_and_all_else_told(path: Path) -> None:
+async def test_rows_of_a_damaged_disk_are_dropped_and_all_others_sent(path: Path) -> None:
     outbox, now = Outbox(path), datetime.now(UTC)
     set_channels(outbox, {"ops"}, now.timestamp())
     flips = [Flip(name, "default", now, now, State.DOWN, State.UP, None, None, 1) for name in NAMES[:2]]
@@ -302,7 +302,7 @@ async def test_what_a_damaged_disk_has_spoilt_is_dropped_and_all_else_told(path:
 
 
 @pytest.mark.parametrize("position", ["'abc'", str(2**62)])
-async def test_a_channel_whose_position_is_spoilt_takes_in_all_that_waits(path: Path, position: str) -> None:
+async def test_a_channel_with_a_damaged_position_reads_all_waiting_events(path: Path, position: str) -> None:
     outbox, now = Outbox(path), datetime.now(UTC)
     set_channels(outbox, {"ops", "dev"}, now.timestamp())
     record_flips(
@@ -319,7 +319,7 @@ async def test_a_channel_whose_position_is_spoilt_takes_in_all_that_waits(path: 
         await until(lambda: not events_left(world.disk.outbox))
 
 
-async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all_else_told(
+async def test_senseless_rows_are_dropped_with_a_line_and_all_others_sent(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hung = Receivers(hanging={"ops"})
@@ -351,7 +351,7 @@ async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all
     assert counts == {"row of notifications": 3, "unreadable record": 2, "rows of incidents": 1}
 
 
-async def test_an_alertmanager_hears_no_end_of_an_incident_whose_row_is_spoilt_before_it_ends(path: Path) -> None:
+async def test_an_alertmanager_gets_no_end_of_an_incident_with_a_damaged_row(path: Path) -> None:
     channel, spoil = Channel("am", AlertmanagerReceiver("http://am.example")), "UPDATE incidents SET payload = '{'"
     async with at_work(path, channel) as world:
         await world.down("site 1")

@@ -298,7 +298,7 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_what_is_told(name: str) -> None:
+def test_messages_of_a_channel(name: str) -> None:
     channel, script, expected = TABLE[name]
 
     messages = _played(channel, script)
@@ -314,7 +314,7 @@ def test_a_restart_changes_nothing(name: str) -> None:
     assert _played(channel, script, restarts=True) == _played(channel, script)
 
 
-def test_a_new_channel_is_told_after_a_restart_when_it_is_known_again_what_lasts() -> None:
+def test_a_new_channel_gets_lasting_incidents_after_a_restart_once_they_are_known() -> None:
     script = "0 B down; 1 A down; 90 A restart; 90 B restart; 100 ops new; 110 B up; 121 A down; 999"
 
     assert told(_played(NO_REMINDERS, script)) == ["10 down: B, A", "135 down: A"]
@@ -334,7 +334,7 @@ def test_two_replicas_that_tell_of_the_same_outage_send_messages_with_the_same_i
 
 
 @pytest.mark.parametrize("seconds", [7, 40])
-def test_an_outage_that_two_replicas_have_found_is_told_once(seconds: int) -> None:
+def test_an_outage_found_by_two_replicas_is_sent_once(seconds: int) -> None:
     world = World(SITES, NO_REMINDERS)
     events = [*_outage(at(0), at(300)), *_outage(at(seconds), at(300 + seconds), up_since=at(-1800))]
     for event in sorted(events, key=lambda event: event.at):
@@ -347,7 +347,7 @@ def test_an_outage_that_two_replicas_have_found_is_told_once(seconds: int) -> No
     assert told(world.sent) == ["10 down: A", "310 up: A"]
 
 
-def test_an_outage_that_others_have_found_is_told_also_soon_after_another_one() -> None:
+def test_an_outage_found_by_others_is_sent_also_soon_after_another_one() -> None:
     world = World(SITES, ALL_TOPICS)
     for event in _outage(at(0), at(100)):
         _hear(world, event)

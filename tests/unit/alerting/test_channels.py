@@ -1,4 +1,4 @@
-"""The pure parts of channels: when to try again, and which templates compile."""
+"""The pure parts of channels: retries and the compilation of templates."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
         ("{{ 1" + "0" * 5000 + " }}", (1, "Exceeds the limit")),
     ],
 )
-def test_a_template_that_does_not_compile_is_told_with_its_line(text: str, complaint: tuple[int, str] | None) -> None:
+def test_a_template_that_does_not_compile_is_reported_with_its_line(
+    text: str, complaint: tuple[int, str] | None
+) -> None:
     """Nothing of it is rendered, not even constants."""
     found = complaint_about_template(text)
     if complaint is None or found is None:

@@ -54,7 +54,7 @@ DAY = timedelta(days=1)
         (None, [21, 14, 7, 1]),
     ],
 )
-def test_steps_count_below_a_third_of_the_lifetime_and_each_is_told_once(
+def test_steps_count_below_a_third_of_the_lifetime_and_each_is_sent_once(
     lifetime_days: float | None, steps: list[int]
 ) -> None:
     end = MOMENT + 400 * DAY
@@ -72,7 +72,7 @@ def test_steps_count_below_a_third_of_the_lifetime_and_each_is_told_once(
     assert step_of(end, begin, end) is None
 
 
-def test_a_renewed_certificate_is_told_again_and_two_that_are_served_in_turn_are_told_once_each() -> None:
+def test_a_renewed_certificate_is_reported_again_and_alternating_ones_once_each() -> None:
     told = ToldCertificates({"a": "nonsense"})
     one, other = MOMENT + 5 * DAY, MOMENT + 12 * DAY
     found = [told.news("a", end, None, MOMENT) for end in (one, other) * 10]
@@ -155,7 +155,7 @@ def concluded(target: str, days_left: float, at: float = 0) -> Conclusion:
     )
 
 
-async def test_a_certificate_is_told_of_once_also_after_a_restart(
+async def test_a_certificate_is_reported_once_also_after_a_restart(
     disk: Disk, autojump_clock: trio.testing.MockClock
 ) -> None:
     web = Web(disk)
@@ -173,7 +173,7 @@ async def test_a_certificate_is_told_of_once_also_after_a_restart(
 HEARTBEAT = AlertingOptions(heartbeat=Heartbeat("https://hc.example/uuid?a=b", 60))
 
 
-async def test_the_dead_man_is_called_while_all_is_well_and_told_why_when_it_is_not(
+async def test_the_dead_man_is_called_while_all_is_well_and_otherwise_gets_the_reason(
     disk: Disk, autojump_clock: trio.testing.MockClock
 ) -> None:
     web = Web(disk)
@@ -232,7 +232,7 @@ async def test_a_call_that_fails_is_one_line_without_its_address(
     assert "uuid" not in str(lines)
 
 
-async def test_what_a_failing_target_depends_on_is_checked_at_once(
+async def test_dependencies_of_a_failing_target_are_checked_at_once(
     disk: Disk, autojump_clock: trio.testing.MockClock
 ) -> None:
     web = Web(disk)

@@ -90,7 +90,7 @@ async def test_a_cancelled_job_leaves_no_process(helpers: Helpers) -> None:
     assert not stand_ins()
 
 
-async def test_what_is_idle_ends() -> None:
+async def test_idle_helpers_end() -> None:
     helpers = Helpers((sys.executable, "-c", STAND_IN), idle_seconds=0.2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(helpers.end_idle)

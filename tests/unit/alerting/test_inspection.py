@@ -50,7 +50,7 @@ def test_an_address_that_was_good_is_not_asked_for_again() -> None:
     assert asked.urls == [["good://1", "bad://1"], ["bad://1"], ["good://2"], ["good://1"]]
 
 
-def test_where_nobody_can_be_asked_nothing_is_wrong() -> None:
+def test_without_a_helper_nothing_is_wrong() -> None:
     def asked(urls: Sequence[str]) -> list[str | None]:
         raise OSError("no process can be started")
 

@@ -106,7 +106,7 @@ async def test_a_maintenance_ends_with_what_checks_found_meanwhile(
         assert flips[-1].check_id is not None
 
 
-async def test_windows_that_overlap_or_follow_one_another_are_one_and_others_touch_nobody(
+async def test_overlapping_or_adjacent_windows_are_one_and_others_have_no_effect(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     windows = (window(100, 150), window(140, 180, group="shop"), window(180, 200, targets=frozenset({"Checkout"})))

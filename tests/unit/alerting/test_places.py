@@ -73,7 +73,7 @@ def opened(outbox: Outbox) -> list[tuple[str, str]]:
     return [(one.location, one.target) for one in open_incidents(outbox).found]
 
 
-def test_what_one_of_several_places_finds_makes_no_incident_and_what_all_say_does(outbox: Outbox) -> None:
+def test_only_the_combined_state_of_places_makes_an_incident(outbox: Outbox) -> None:
     use_combined(outbox, several("Checkout"), "fra", 0.0)
     flip(outbox, State.DOWN)
     flip(outbox, State.DOWN, name="Search")
@@ -86,7 +86,7 @@ def test_what_one_of_several_places_finds_makes_no_incident_and_what_all_say_doe
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
-def test_what_is_open_where_a_target_no_longer_stands_ends_and_what_is_there_now_is_told(
+def test_open_incidents_end_when_the_places_of_a_target_change_and_new_ones_are_sent(
     is_stopped: bool, outbox: Outbox, tmp_path: Path
 ) -> None:
     flip(outbox, State.DOWN)
@@ -192,7 +192,7 @@ async def test_a_parent_that_several_places_watch_holds_its_children_back() -> N
     assert len(heard) == 4
 
 
-def test_the_certificate_of_a_target_is_told_once_by_the_first_place_that_has_a_replica() -> None:
+def test_the_certificate_of_a_target_is_sent_once_by_the_first_place_with_a_replica() -> None:
     target = a_target(name="Checkout", locations=PLACES, quorum=2)
     view = View({"Checkout": target}, lambda _: UP, lambda _: NOW, places_of=lambda _: views(None, UP, UP))
     policy = ChannelPolicy(CHANNEL, {})
@@ -205,7 +205,7 @@ def test_the_certificate_of_a_target_is_told_once_by_the_first_place_that_has_a_
     assert [one["location"] for one in message.payload["targets"]] == [COMBINED]
 
 
-def test_a_record_of_another_place_is_held_by_what_is_so_there() -> None:
+def test_an_incident_of_another_place_is_held_by_its_state_there() -> None:
     target = a_target(name="Search")
     there = {"nyc": State.MAINTENANCE}
     view = View({"Search": target}, lambda _: DOWN, lambda _: NOW)

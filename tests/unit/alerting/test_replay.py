@@ -118,14 +118,14 @@ def replay_of(channel: Channel, story: str) -> tuple[Replay, list[Flip]]:
 
 
 @pytest.mark.parametrize("case", TABLE)
-def test_what_would_have_been_sent(case: str) -> None:
+def test_messages_that_would_have_been_sent(case: str) -> None:
     channel, story, expected = TABLE[case]
     replay, flips = replay_of(channel, story)
     messages = [message for flip in flips for message in replay.take(flip)]
     assert told([*messages, *replay.finish(START + timedelta(days=1))]) == expected
 
 
-def test_what_is_counted() -> None:
+def test_counts() -> None:
     zones = {"ops": UTC}
     channels = (NO_REMINDERS, replace(CHANNEL, name="am", receiver=AlertmanagerReceiver("http://am.example/")))
     targets = {"A": target_of("A")}

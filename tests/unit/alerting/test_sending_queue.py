@@ -103,7 +103,7 @@ def test_a_receiver_that_is_away_is_tried_with_one_message_at_a_time_and_all_fol
     assert left == sorted(left)
 
 
-def test_what_has_waited_for_too_long_is_given_up_only_while_tries_fail() -> None:
+def test_messages_that_waited_too_long_are_given_up_only_while_tries_fail() -> None:
     old, new = a_message(1, created_at=0), a_message(2, created_at=HOUR)
     queue = SendingQueue()
     queue.add([old, new], HOUR, HOUR)
@@ -112,7 +112,7 @@ def test_what_has_waited_for_too_long_is_given_up_only_while_tries_fail() -> Non
     assert [one.number for one in queue.too_old(HOUR / 2)] == [1]
 
 
-def test_what_a_clock_that_was_ahead_wrote_is_due_now_and_given_up_in_time() -> None:
+def test_messages_dated_in_the_future_are_due_now_and_given_up_in_time() -> None:
     ahead = replace(a_message(1, created_at=30 * DAY), tries=4, next_try_at=30 * DAY + 10)
     soon = replace(a_message(2), next_try_at=1000 + 10)
     queue = SendingQueue()

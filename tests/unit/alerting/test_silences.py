@@ -110,7 +110,7 @@ async def test_an_order_that_is_left_holds_within_a_second_and_after_a_restart(o
     assert [entry["ends_at"] for entry in entries] == [(MOMENT + hours * HOUR).isoformat() for hours in (2, 1)]
 
 
-async def test_what_holds_for_a_target_holds_under_its_new_name_too(outbox: Outbox, tmp_path: Path) -> None:
+async def test_silences_and_acks_of_a_target_apply_under_its_new_name_too(outbox: Outbox, tmp_path: Path) -> None:
     silence, ack, up = a_silence("Old", "Search"), new_ack("Old", at=MOMENT), trio.Event()
     up.set()
 
@@ -147,7 +147,7 @@ BROKEN = {
 }
 
 
-async def test_what_is_not_an_order_is_set_aside_with_one_line(outbox: Outbox, tmp_path: Path) -> None:
+async def test_invalid_orders_are_set_aside_with_one_line(outbox: Outbox, tmp_path: Path) -> None:
     folder = spool.make_folder(tmp_path)
     for name, (content, _) in BROKEN.items():
         if content is None:
@@ -183,7 +183,7 @@ async def test_files_that_can_neither_be_taken_in_nor_set_aside_keep_no_order_ba
     assert len(lines) == spool.MAX_AT_ONCE + 1
 
 
-async def test_the_folder_does_not_grow_by_what_is_broken_or_never_finished(tmp_path: Path) -> None:
+async def test_broken_or_unfinished_orders_do_not_fill_the_folder(tmp_path: Path) -> None:
     folder = spool.make_folder(tmp_path)
     for number in range(spool.MAX_REFUSED + 5):
         path = folder / f"{number}.order"
@@ -196,7 +196,7 @@ async def test_the_folder_does_not_grow_by_what_is_broken_or_never_finished(tmp_
     assert len(list(folder.iterdir())) == spool.MAX_REFUSED
 
 
-async def test_whoever_rings_is_heard_and_without_a_bell_nothing_hangs(tmp_path: Path) -> None:
+async def test_a_ring_is_heard_and_without_a_bell_nothing_hangs(tmp_path: Path) -> None:
     bell = Bell()
     with trio.fail_after(60):
         ring(tmp_path)  # where there is no bell
@@ -244,7 +244,7 @@ async def test_an_order_waits_in_its_file_until_it_can_be_written(outbox: Outbox
         assert len(keeper.silences.silences) == 1
 
 
-async def test_what_holds_no_more_goes(outbox: Outbox, tmp_path: Path) -> None:
+async def test_expired_silences_and_acks_are_removed(outbox: Outbox, tmp_path: Path) -> None:
     clock = Clock()
     put_incident(outbox, "Checkout")
     async with running(outbox, tmp_path, clock) as keeper:
@@ -292,13 +292,13 @@ async def test_no_more_silences_hold_than_can_be_looked_through(outbox: Outbox, 
         (lambda: new_ack("x", at=MOMENT, why="x" * 501), "why"),
     ],
 )
-def test_what_cannot_be_ordered(order: Callable[[], Order], field: str) -> None:
+def test_invalid_orders(order: Callable[[], Order], field: str) -> None:
     with pytest.raises(OrderError) as raised:
         order()
     assert raised.value.field == field
 
 
-def test_what_a_silence_holds_for_is_said_in_words() -> None:
+def test_the_scope_of_a_silence_is_described_in_words() -> None:
     assert covered_words(a_silence()) == "all targets"
     assert covered_words(a_silence(*"dbca")) == "a, b, c and 1 more"
     assert covered_words(replace(a_silence(), group="shop")) == "the group shop"

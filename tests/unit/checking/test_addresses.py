@@ -62,7 +62,7 @@ PUBLIC = [
 ]
 
 
-def test_private_addresses_are_told_from_public_ones() -> None:
+def test_private_and_public_addresses_are_distinguished() -> None:
     assert [ip for ip in (*PRIVATE, *PUBLIC) if is_private(ip)] == PRIVATE
 
 

@@ -74,14 +74,14 @@ async def test_a_compressed_body_is_undone(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("accepted", ["", "gzip, br", "*"])
-async def test_what_was_not_asked_for_is_undone_and_noted(accepted: str) -> None:
+async def test_an_unrequested_encoding_is_decoded_and_noted(accepted: str) -> None:
     reader = await read(PACKED["br"], "br", MEGABYTE, accepted=accepted)
     assert (bytes(reader.content), reader.is_decoded) == (CONTENT, True)
     assert ("not asked for" in (reader.note or "")) == (accepted == "")
 
 
 @pytest.mark.parametrize("encoding", ["none", "UTF-8", "aws-chunked", "identity, 8bit", "iso-8859-1"])
-async def test_a_label_that_is_no_encoding_means_nothing(encoding: str) -> None:
+async def test_an_unknown_encoding_is_ignored(encoding: str) -> None:
     reader = await read(b"hello", encoding, MEGABYTE)
     assert (bytes(reader.content), reader.is_decoded) == (b"hello", True)
     assert reader.note == f'the body claims to have the encoding "{encoding}", which is none'
@@ -151,7 +151,7 @@ async def test_a_body_of_several_gzip_members_is_read_whole() -> None:
         assert await read_body(packed, "gzip", MEGABYTE, size) == b"hel" + b"lo " * 10, size
 
 
-async def test_what_comes_behind_the_end_is_dropped() -> None:
+async def test_data_after_the_end_is_dropped() -> None:
     assert await read_body(gzip.compress(b"hello") + b"\0" * 10_000, "gzip", 1000, 100) == b"hello"
 
 

@@ -184,7 +184,7 @@ class Answering(Script):
         )
 
 
-async def test_what_a_failing_site_said_is_kept_without_the_secrets_of_the_target() -> None:
+async def test_the_excerpt_of_a_failing_site_has_no_secrets_of_the_target() -> None:
     outcome = await checked(Answering(a_target(address="http://hunter2@127.0.0.1:1/"), 503))
     assert outcome.fault == Fault(Reason.STATUS, "503 No ***")
     assert (outcome.excerpt, outcome.headers) == ("you are ***", (("server", "nginx"),))
@@ -196,7 +196,7 @@ async def test_of_a_success_and_of_no_response_nothing_is_kept() -> None:
         assert (outcome.excerpt, outcome.headers) == (None, ())
 
 
-async def test_lateness_and_slot_are_told(autojump_clock: trio.testing.MockClock) -> None:
+async def test_lateness_and_slot_are_recorded(autojump_clock: trio.testing.MockClock) -> None:
     script = Script(a_target(), 200)
     context = a_checker(lambda _target: script)
     due = context.clock.now() - 3

@@ -160,7 +160,7 @@ async def test_the_next_is_tried_where_one_says_nothing_and_the_loser_is_closed(
     assert sockets_open() == before
 
 
-async def test_all_that_failed_is_told(refusing_port: int) -> None:
+async def test_all_failed_addresses_are_named(refusing_port: int) -> None:
     before = sockets_open()
     with pytest.raises(ExceptionGroup) as caught:
         await connect([v4("127.0.0.1", refusing_port), v4("127.0.0.2", refusing_port)])

@@ -68,7 +68,7 @@ def test_an_ip_address_has_no_domain_above() -> None:
     assert sent(["a=1; Domain=127.0.0.1"], "http://127.0.0.1/", by="http://127.0.0.1/") == "a=1"
 
 
-def test_what_is_secure_is_not_set_in_plain() -> None:
+def test_secure_cookies_are_not_set_over_plain_http() -> None:
     assert sent(["a=1; Secure"], "https://a.test/", by="http://a.test/") is None
 
 

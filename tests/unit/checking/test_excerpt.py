@@ -53,7 +53,7 @@ def assert_fit_to_be_kept(text: str, limit_chars: int) -> None:
     text.encode("utf-8")
 
 
-def test_an_excerpt_is_the_begin_of_the_body_in_one_line() -> None:
+def test_an_excerpt_is_the_start_of_the_body_in_one_line() -> None:
     body = "<h1>503</h1>\r\n\tGrüße\x1b[2J\u202e".encode() + b"\xff\x00"
     assert excerpt_of(an_exchange(body), PLAIN) == r"<h1>503</h1>\r\n\tGrüße\x1b[2J\u202e" + "\ufffd" + r"\x00"
 
@@ -115,7 +115,7 @@ def test_many_secrets_before_the_edge_draw_no_half_one_in() -> None:
         (a_target(connecting=Connecting(proxy_url="http://someone:hunter2@proxy:3128")), ["someone", "hunter2"]),
     ],
 )
-def test_what_is_a_secret(target: Target, secrets: list[str]) -> None:
+def test_secrets_are_masked(target: Target, secrets: list[str]) -> None:
     for secret in secrets:
         excerpt = excerpt_of(an_exchange(f"<{secret}>".encode()), target)
         assert excerpt in {"<***>", "<***:***>", "<Bearer ***>"}, excerpt
@@ -134,7 +134,7 @@ def test_what_is_a_secret(target: Target, secrets: list[str]) -> None:
         a_target(sending=Sending(authorization="Bearer hunter2")),
     ],
 )
-def test_what_is_none_is_left_to_be_read(target: Target) -> None:
+def test_other_text_is_left_readable(target: Target) -> None:
     text = '1 abc def https://a.example/path/ text/html {"page": "text/html"} Bearer is wanted'
     assert excerpt_of(an_exchange(text.encode()), target) == text
 

@@ -94,7 +94,7 @@ def test_each_exception_has_its_reason_wherever_it_hides(
     assert [fault_of(hide(error), step) for hide in (in_context, as_cause, in_groups)] == [fault] * 3
 
 
-def test_what_this_machine_lacks_is_not_the_sites_fault() -> None:
+def test_missing_resources_of_this_machine_are_not_the_sites_fault() -> None:
     steps = ["resolve", "connect", "tls", "processing", "transfer", None]
     faults = {(number, step): fault_of(of_a_number(number), step) for number in LOCAL_ERRNOS for step in steps}
     assert {key: fault and fault.reason for key, fault in faults.items()} == dict.fromkeys(faults, Reason.LOCAL)
@@ -109,7 +109,7 @@ def test_only_when_all_attempts_failed_for_want_of_something_is_this_machine_to_
     assert mixed.reason == Reason.CONNECT
 
 
-def test_what_the_system_said_of_this_machine_does_not_speak_against_it() -> None:
+def test_errors_about_this_machine_do_not_count_against_the_site() -> None:
     """As without any network: the cause alone would be the site's."""
     cut_off = LocalConnectError(errno.ENETUNREACH, "x")
     cut_off.__cause__ = cut_off.__context__ = of_a_number(errno.ENETUNREACH)

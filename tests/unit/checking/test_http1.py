@@ -53,5 +53,5 @@ async def read(pieces: Iterable[bytes]) -> str:
     ],
     ids=["size", "extension", "trailer", "odd head", "behind interims", "its end in two pieces", "in three"],
 )
-def test_what_comes_in_pieces_is_looked_through_once(first: bytes, then: list[bytes], found: str) -> None:
+def test_data_in_pieces_is_searched_once(first: bytes, then: list[bytes], found: str) -> None:
     assert quickly(lambda: trio.run(read, [first, *then]), seconds=1).endswith(found)

@@ -25,7 +25,7 @@ def expecting(path: str, equals: Any) -> JsonExpectation:
 
 
 @given(PLAIN)
-def test_what_is_json_is_decoded(value: Any) -> None:
+def test_valid_json_is_decoded(value: Any) -> None:
     text = json.dumps(value)
     assert same(decoded(text.encode(), None), value)
     assert same(decoded(text.encode("utf-8-sig"), "utf-8"), value)
@@ -55,7 +55,7 @@ def test_what_is_json_is_decoded(value: Any) -> None:
     ],
     ids=lambda value: repr(value[:12]),
 )
-def test_what_is_no_json_is_refused_with_the_reason(body: bytes, complaint: str) -> None:
+def test_invalid_json_is_refused_with_the_reason(body: bytes, complaint: str) -> None:
     with pytest.raises(JsonError) as caught:
         decoded(body, None)
     assert complaint in str(caught.value)
@@ -143,7 +143,7 @@ def test_sameness_is_that_of_the_text_with_numbers_by_value(one: Any, other: Any
         ("[::0]", 1, [1], '"[::0]" cannot be found in the body: '),
     ],
 )
-def test_what_stands_at_a_path_is_compared(path: str, equals: Any, body: Any, complaint: str | None) -> None:
+def test_the_value_at_a_path_is_compared(path: str, equals: Any, body: Any, complaint: str | None) -> None:
     said = json_complaint(expecting(path, equals), body)
     assert said is None if complaint is None else str(said).startswith(complaint)
 
@@ -168,7 +168,7 @@ def nested(depth: int) -> Any:
     ],
     ids=["deep", "abyss", "long", "hostile", "key", "digits", "float"],
 )
-def test_a_complaint_is_short_and_safe_whatever_stands_there(value: Any) -> None:
+def test_a_complaint_is_short_and_safe_for_any_value(value: Any) -> None:
     for path in ("@", "[]", "[*][*]", "to_string(@)", "length(@)", "keys(@)", "a.b.c"):
         said = json_complaint(expecting(path, "ok"), value)
         assert said is not None
@@ -183,7 +183,7 @@ def test_a_path_without_end_is_cut() -> None:
 
 
 @given(PLAIN)
-def test_what_is_shown_is_json_on_one_line(value: Any) -> None:
+def test_shown_values_are_json_on_one_line(value: Any) -> None:
     text = shown_json(value)
     assert len(text) <= MAX_SHOWN_CHARS
     assert text.splitlines() == [text]

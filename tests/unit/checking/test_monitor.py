@@ -201,7 +201,7 @@ async def test_a_conclusion_is_not_lost_to_a_cancellation_while_the_channel_is_f
     assert received == ["before", "Checkout"]
 
 
-async def test_a_channel_that_nobody_empties_holds_up_no_stop_for_long(
+async def test_a_full_channel_does_not_delay_a_stop_for_long(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     scope = trio.CancelScope()
@@ -265,7 +265,7 @@ async def test_the_loop_goes_on_from_where_the_target_stood(autojump_clock: trio
     assert not any(conclusion.is_news for conclusion in others)
 
 
-async def test_a_time_in_which_nobody_could_look_becomes_unknown(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_gap_without_checks_becomes_unknown(autojump_clock: trio.testing.MockClock) -> None:
     """Other targets hold all workers, for much longer than an interval."""
     site = Site(lambda name, count: 100.0 if name == "hog" and count == 2 else 0.0)
     targets = [

@@ -72,7 +72,7 @@ async def a_world(*connectivity: str, interval_seconds: float = 30) -> AsyncIter
         nursery.cancel_scope.cancel()
 
 
-async def test_without_connectivity_failures_are_local_and_the_gap_is_told_once(
+async def test_without_connectivity_failures_are_local_and_the_gap_is_reported_once(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with a_world("https://one.example/", "https://two.example/") as world:
@@ -182,7 +182,7 @@ async def test_a_look_that_takes_too_long_holds_no_check_for_longer_than_its_dea
         assert trio.current_time() - before < MAX_HOLD_SECONDS
 
 
-async def test_every_check_is_believed_where_nobody_looks() -> None:
+async def test_every_check_is_trusted_without_a_look_at_the_network() -> None:
     world = World()
     world.network.use(["https://one.example/"], 30)
     world.is_there = False

@@ -37,7 +37,7 @@ async def test_no_pause_is_seen_where_there_is_none(autojump_clock: trio.testing
         nursery.cancel_scope.cancel()
 
 
-async def test_a_pause_is_seen_at_once_and_belongs_to_what_ran_across_it(
+async def test_a_pause_is_seen_at_once_and_counts_for_everything_that_ran_across_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     pauses = Pauses(Suspends())
@@ -54,7 +54,7 @@ async def test_a_pause_is_seen_at_once_and_belongs_to_what_ran_across_it(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_short_stall_is_no_pause(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_short_stall_is_not_a_pause(autojump_clock: trio.testing.MockClock) -> None:
     pauses = Pauses(Suspends())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pauses.run)
@@ -85,7 +85,7 @@ async def test_a_suspend_is_a_pause_that_the_monotonic_clock_does_not_see(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_was_before_the_block_is_nobodys_and_between_blocks_nothing_beats(
+async def test_pauses_before_the_block_do_not_count_and_nothing_beats_between_blocks(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     suspends, steps = Suspends(), Steps()

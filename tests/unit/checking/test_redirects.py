@@ -58,7 +58,7 @@ def test_the_bytes_of_an_address_go_out_as_they_came() -> None:
         assert next_url(a_redirect(location), HERE).raw_path == path
 
 
-def test_an_address_that_is_told_twice_is_one() -> None:
+def test_an_address_named_twice_counts_once() -> None:
     assert next_url(a_redirect(b"/x", b"/x"), HERE).raw_path == b"/x"
     with pytest.raises(RedirectError, match="several"):
         next_url(a_redirect(b"/x", b"/y"), HERE)

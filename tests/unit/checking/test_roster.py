@@ -116,7 +116,7 @@ async def test_a_check_can_come_sooner_and_the_slots_stay_where_they_are(
     assert [moment for moment in found if moment in regular] == regular
 
 
-async def test_what_is_begun_again_stands_where_it_stood(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_restarted_loop_keeps_its_state(autojump_clock: trio.testing.MockClock) -> None:
     up = Standing(State.UP, MOMENT, State.UP)
     async with open_roster(Sites()) as (roster, conclusions):
         await roster.begin([A], {"a": up})
@@ -134,7 +134,7 @@ async def test_what_is_begun_again_stands_where_it_stood(autojump_clock: trio.te
     assert all(conclusion.standing is up and not conclusion.flips for conclusion in found)
 
 
-async def test_a_check_in_flight_is_cut_off_and_comes_to_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_check_in_flight_is_cancelled_without_a_result(autojump_clock: trio.testing.MockClock) -> None:
     sites = Sites(seconds=5.0)
     async with open_roster(sites) as (roster, conclusions):
         await roster.begin([A], {})
@@ -191,7 +191,7 @@ async def test_the_first_checks_of_a_start_are_taken_together(autojump_clock: tr
     assert [(line["event"], line["targets"]) for line in logs] == [(away, 2)]
 
 
-async def test_many_begin_and_end_in_turns(autojump_clock: trio.testing.MockClock) -> None:
+async def test_many_loops_start_and_stop_in_turns(autojump_clock: trio.testing.MockClock) -> None:
     targets = [a_target(str(number), interval_seconds=600.0) for number in range(10 * LOOPS_A_TURN)]
     turns = 0
 
@@ -212,7 +212,7 @@ async def test_many_begin_and_end_in_turns(autojump_clock: trio.testing.MockCloc
         nursery.cancel_scope.cancel()
 
 
-async def test_whoever_takes_targets_over_goes_on_with_their_slots_and_misses_none(
+async def test_a_new_owner_continues_with_the_slots_of_targets_and_misses_none(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     targets = [a_target(f"site {number}", interval_seconds=20.0) for number in range(40)]
@@ -239,7 +239,7 @@ async def test_whoever_takes_targets_over_goes_on_with_their_slots_and_misses_no
         assert whole == list(range(whole[0], whole[0] + len(whole))), name
 
 
-async def test_a_gate_holds_checks_up_lets_ending_loops_go_and_knows_what_has_been_checked(
+async def test_a_gate_delays_checks_but_not_stops_and_knows_what_was_checked(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     sites, opened = Sites(seconds=1.0), trio.Event()

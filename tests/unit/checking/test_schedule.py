@@ -160,9 +160,7 @@ def test_whatever_is_rechecked_slots_go_on_and_none_has_two_checks(
 
 
 @given(st.text(), intervals, moments, st.sampled_from([0.01, 0.1, 0.3, 0.9, 1]))
-def test_rechecks_are_no_burst_and_take_no_regular_slot_away(
-    name: str, interval: float, now: float, part: float
-) -> None:
+def test_rechecks_are_spread_and_replace_no_regular_slot(name: str, interval: float, now: float, part: float) -> None:
     schedule = Schedule.of(name, interval)
     begin = slot = schedule.next(Slot(now), now)
     regular, rechecks = 0, 0
@@ -198,7 +196,7 @@ def test_a_thousand_targets_are_spread_over_the_interval() -> None:
 
 
 @pytest.mark.parametrize(("targets", "seconds"), [(1, 2), (1000, 2), (10_000, 20), (100_000, 200)])
-def test_very_many_targets_begin_at_a_rate_that_a_core_can_take(targets: int, seconds: float) -> None:
+def test_very_many_targets_start_at_a_rate_that_a_core_can_take(targets: int, seconds: float) -> None:
     assert start_spread_seconds(targets) == seconds
     first = Schedule.of("a", 3600.0).first(1000.0, seconds)
     assert first.due == pytest.approx(1000 + fraction_of("a") * seconds)
@@ -218,7 +216,7 @@ def test_where_the_start_takes_an_interval_there_is_neither_a_burst_nor_a_gap(no
 
 
 @given(st.text(), intervals, moments, st.floats(0, 5), st.one_of(st.none(), st.floats(0.01, 1)))
-def test_whoever_takes_a_target_over_goes_on_with_its_slots(
+def test_a_new_owner_continues_with_the_slots_of_a_target(
     name: str, interval: float, last: float, later: float, part: float | None
 ) -> None:
     schedule = Schedule.of(name, interval)

@@ -55,7 +55,7 @@ async def test_a_cancelled_sleeper_is_gone(autojump_clock: trio.testing.MockCloc
         nursery.cancel_scope.cancel()
 
 
-async def test_after_a_suspend_nobody_sleeps_on(autojump_clock: trio.testing.MockClock) -> None:
+async def test_after_a_suspend_all_sleepers_wake(autojump_clock: trio.testing.MockClock) -> None:
     # The monotonic clock stands still in a suspend, and the wall clock leaps when it ends.
     wall = Wall()
     clock = SlotClock(wall, trio.current_time)

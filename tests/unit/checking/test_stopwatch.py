@@ -16,11 +16,11 @@ class Hand:
         return self.seconds
 
 
-def test_what_did_not_happen_is_none() -> None:
+def test_phases_that_did_not_happen_are_none() -> None:
     assert Stopwatch(Hand()).phases() == Phases()
 
 
-def test_a_step_ends_where_the_next_begins() -> None:
+def test_a_step_ends_where_the_next_starts() -> None:
     clock = Hand()
     stopwatch = Stopwatch(clock)
     for step in ("resolve", "connect", "tls", "processing", "transfer"):

@@ -58,7 +58,7 @@ def test_text_is_brought_from_the_charset_of_the_page(charset: str) -> None:
         ("utf-32-le", "utf-32-le", "no browser knows it"),
     ],
 )
-def test_a_charset_is_what_browsers_take_it_for(charset: str, codec: str, text: str) -> None:
+def test_charsets_are_read_as_browsers_do(charset: str, codec: str, text: str) -> None:
     assert as_utf8(text.encode(codec), codec_for(charset)) == text.encode()
 
 
@@ -80,7 +80,7 @@ def test_a_charset_is_what_browsers_take_it_for(charset: str, codec: str, text: 
         ("text/html; charset=utf-8", b"\xef\xbb\xbf<!doctype html>", "^<!doctype"),
     ],
 )
-def test_a_page_says_what_it_is_written_in(content_type: str | None, body: bytes, text: str) -> None:
+def test_the_declared_charset_of_a_page_is_used(content_type: str | None, body: bytes, text: str) -> None:
     headers = () if content_type is None else ((b"content-type", content_type.encode()),)
     charset = (content_type or "").partition("charset=")[2] or None
     exchange = Exchange(phases=Phases(), status_code=200, headers=headers, charset=charset, body=body)
@@ -103,7 +103,7 @@ def test_no_byte_grows_beyond_the_bound() -> None:
     assert growing == []
 
 
-def test_python_is_not_made_to_remember_what_sites_invent() -> None:
+def test_invented_charsets_are_not_cached() -> None:
     before = len(encodings._cache)
     for number in range(100):
         as_utf8(b"x", codec_for(f"invented-{number}"))

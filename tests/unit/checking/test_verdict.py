@@ -51,7 +51,7 @@ def test_statuses_from_200_to_299_are_good() -> None:
     assert good == list(range(200, 300))
 
 
-def test_the_statuses_that_are_good_can_be_told() -> None:
+def test_the_expected_statuses_can_be_configured() -> None:
     expected = Expectations(status_codes=((200, 200), (300, 399), (503, 503)))
     good = [status for status in range(100, 600) if fault_of(expected, a_response(status)) is None]
     assert good == [200, *range(300, 400), 503]
@@ -62,7 +62,7 @@ def test_a_bad_status_is_named_with_its_phrase() -> None:
     assert fault == Fault(Reason.STATUS, "503 Service Unavailable")
 
 
-def test_a_status_that_is_good_elsewhere_is_named_with_what_is_good_here() -> None:
+def test_an_unexpected_status_is_named_with_the_expected_ones() -> None:
     expected = Expectations(status_codes=((201, 201), (300, 399)))
     assert fault_of(expected, a_response(reason_phrase="OK")) == Fault(Reason.STATUS, "200 OK, not 201 or 300-399")
     assert fault_of(expected, a_response(500)) == Fault(Reason.STATUS, "500")
@@ -228,11 +228,11 @@ def test_without_certificates_none_can_end() -> None:
     assert judge(Expectations(cert_expiry_days=14), a_response(), 0.1, NOW) == Verdict(None, None)
 
 
-def test_what_nobody_asks_for_degrades_nothing() -> None:
+def test_unconfigured_limits_degrade_nothing() -> None:
     assert judge(Expectations(), with_chain(NOW), 1000, NOW) == Verdict(None, None)
 
 
-def test_both_reasons_to_be_degraded_are_told() -> None:
+def test_both_reasons_to_be_degraded_are_reported() -> None:
     expected = Expectations(degraded_after_seconds=0.5, cert_expiry_days=1e300)
     assert judge(expected, with_chain(NOW + timedelta(days=1)), 1, NOW) == Verdict(
         None, "took 1000 ms, more than 500 ms; a certificate of the chain expires in 1.0 days, on 2026-11-27"
@@ -252,7 +252,7 @@ def test_the_bound_on_matching_grows_with_body_and_program() -> None:
     assert 1000 < matching_steps(small, response) < 100_000 < matching_steps(large, response)
 
 
-def test_the_bound_counts_every_pattern_and_what_it_looks_at() -> None:
+def test_the_bound_counts_every_pattern_and_its_input() -> None:
     one, other = regexes("ok", "a{500}")
     response = a_response(body=b"x" * 1000, headers=((b"a", b"x" * 300), (b"b", b"x" * 700)))
     sizes = 1000 * (one.programsize + other.programsize)

@@ -59,7 +59,7 @@ async def test_a_slow_check_makes_way_and_is_made_anew(autojump_clock: trio.test
     assert lanes.workers.borrowed_tokens == 0
 
 
-async def test_a_slow_check_goes_on_while_nobody_waits(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_slow_check_continues_while_no_other_waits(autojump_clock: trio.testing.MockClock) -> None:
     lanes, checks = Lanes(2), Checks()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lanes.patrol)
@@ -82,7 +82,9 @@ async def _run(lanes: Lanes, checks: Checks, name: str, seconds: float, failing:
     await lanes.run(lambda: checks.last(name, seconds), failing=failing)
 
 
-async def test_more_workers_take_up_what_waits_and_fewer_let_it_end(autojump_clock: trio.testing.MockClock) -> None:
+async def test_more_workers_start_waiting_checks_and_fewer_let_running_ones_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     lanes, checks = Lanes(1), Checks()
     async with trio.open_nursery() as nursery:
         for number in range(10):

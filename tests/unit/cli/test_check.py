@@ -188,7 +188,7 @@ def test_off_a_terminal_nothing_is_coloured_wrapped_or_filled(capsys: pytest.Cap
     assert capsys.readouterr() == (f"{'x' * 5000} end\n", "")
 
 
-async def test_a_screen_shows_what_comes_when_it_comes() -> None:
+async def test_a_terminal_shows_results_as_they_arrive() -> None:
     reader, writer = os.pipe()
     with os.fdopen(writer, "w", encoding="utf-8") as stdout, redirect_stdout(stdout):
         screen = Screen(2, with_bar=False)

@@ -101,7 +101,7 @@ def test_a_bad_configuration_ends_every_command_and_starts_nothing(bad_folder: P
 
 
 @pytest.mark.slow
-def test_the_daemon_tells_machines_of_a_bad_configuration_as_events(bad_folder: Path) -> None:
+def test_the_daemon_reports_a_bad_configuration_as_json_events(bad_folder: Path) -> None:
     env = bad_folder / ".env"
     env.write_text(f"{env.read_text(encoding='utf-8')}WATCHER_LOG_FORMAT=json\n", encoding="utf-8")
     result = process(bad_folder)
@@ -124,7 +124,7 @@ def test_so_it_does_of_all_else_that_ends_it(folder: Path) -> None:
     assert event["error"].startswith("WATCHER_LOG_FILE: config.yaml/x cannot be written: ")
 
 
-def test_a_format_that_is_none_is_told_as_text(folder: Path) -> None:
+def test_an_invalid_log_format_is_reported_as_text(folder: Path) -> None:
     [line] = error_lines(watcher(folder, WATCHER_LOG_FORMAT="yaml"), 2)
     assert line == "environment: WATCHER_LOG_FORMAT: 'yaml' is not one of text, json; write one of these"
 

@@ -86,7 +86,7 @@ def test_the_names_of_channels_are_completed(folder: Path) -> None:
     assert completed(folder, "watcher notify --test Chat Ch") == ["Chief"]
 
 
-def test_what_is_on_the_line_already_is_not_offered_again(folder: Path) -> None:
+def test_names_already_on_the_line_are_not_offered_again(folder: Path) -> None:
     assert completed(folder, "watcher check Checkbox Check") == ["Checkout EU"]
 
 

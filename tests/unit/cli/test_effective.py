@@ -79,7 +79,7 @@ def test_each_setting_says_where_it_is_from(folder: Path) -> None:
     assert "# CONFIG_FILE_PATH=config.yaml  (FILE)" in lines
 
 
-def test_what_is_in_a_file_is_not_shown(folder: Path) -> None:
+def test_the_content_of_files_is_not_shown(folder: Path) -> None:
     (folder / "user").write_text("hunter2", encoding="utf-8")
     output = typed(folder, "validate", "--show", POSTGRES_USER_FILE="user").output
     assert "# POSTGRES_USER=***  (POSTGRES_USER_FILE)" in output.splitlines()
@@ -180,7 +180,7 @@ maintenance:
 """
 
 
-def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
+def test_the_shown_configuration_can_be_read_again(tmp_path: Path) -> None:
     config = EVERY_KEY.replace("LONG", "x" * 3000)
     keys = {*KNOWN_KEYS["urls"], *KNOWN_KEYS["channels"], *KNOWN_KEYS["maintenance"]} - {"url_file"}
     assert {key for key in keys if f"{key}: " not in config and f" {key}:\n" not in config} == set()

@@ -57,7 +57,7 @@ def test_a_bug_beside_an_error_of_the_user_is_not_hidden() -> None:
         raise both
 
 
-def test_what_goes_well_passes_through(capsys: pytest.CaptureFixture[str]) -> None:
+def test_success_passes_through(capsys: pytest.CaptureFixture[str]) -> None:
     with errors_on_one_line():
         pass
     assert capsys.readouterr() == ("", "")

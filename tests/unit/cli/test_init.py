@@ -13,7 +13,7 @@ MADE = [".env", "config/config.yaml", "config/schema.json"]
 
 
 @pytest.mark.parametrize(("template", "path"), [(ENV_TEMPLATE, ".env"), *CONFIG_TEMPLATES.items()])
-def test_what_is_shipped_is_what_stands_in_the_repository(template: str, path: str) -> None:
+def test_shipped_templates_equal_the_files_of_the_repository(template: str, path: str) -> None:
     same = content_of(template) == (ROOT / path).read_bytes()
     assert same, f"run: cp {path} watcher/cli/templates/{template}"
 
@@ -33,7 +33,7 @@ def test_in_an_empty_folder_all_is_written_and_good(tmp_path: Path) -> None:
     assert validated.stdout.endswith("no mistakes\n")
 
 
-def test_what_is_there_is_left(tmp_path: Path) -> None:
+def test_existing_files_are_left_alone(tmp_path: Path) -> None:
     typed(tmp_path, "init")
     (tmp_path / "config" / "config.yaml").write_text("mine", encoding="utf-8")
     (tmp_path / ".env").unlink()

@@ -81,7 +81,7 @@ def text_of(line: MaskedLine) -> str:
 
 
 @pytest.mark.parametrize(("config", "shown"), [(CONFIG, SHOWN), (ALIASES, SHOWN_OF_ALIASES)])
-def test_only_what_surely_is_no_secret_is_shown(config: str, shown: list[str]) -> None:
+def test_only_values_that_are_certainly_not_secret_are_shown(config: str, shown: list[str]) -> None:
     lines = masked_lines(config, range(1, len(shown) + 1))
     assert [text_of(lines[number]) for number in sorted(lines)] == shown
 
@@ -102,7 +102,7 @@ def test_a_line_that_is_not_there_is_left_out() -> None:
         ("", ""),
     ],
 )
-def test_of_what_is_no_yaml_the_beginning_is_shown(line: str, shown: str) -> None:
+def test_of_invalid_yaml_the_start_is_shown(line: str, shown: str) -> None:
     assert text_of(masked_lines(f"a: [\n{line}\n", [2])[2]) == shown
 
 
@@ -144,7 +144,7 @@ def test_a_line_keeps_to_its_width(width: int) -> None:
         assert len(caret) <= width + 1
 
 
-def test_what_says_nothing_is_known() -> None:
+def test_a_line_without_shown_values_says_nothing() -> None:
     assert not MaskedLine((LinePart(0, "  - "), LinePart(4, "***", is_raw=False))).says_something
     assert MaskedLine((LinePart(0, "a: "), LinePart(3, "***", is_raw=False))).says_something
 

@@ -85,7 +85,7 @@ def test_the_numbers_of_json() -> None:
     assert target["percentiles_ms"] == {"p50": 100.0, "p90": 100.0, "p95": 100.0, "p99": 100.0}
 
 
-def test_where_there_were_no_checks_there_are_no_numbers() -> None:
+def test_without_checks_there_are_no_numbers() -> None:
     timeline = timeline_of("????")
     report = TargetReport(a_present(), Uptime.of(timeline))
     [target] = json_of(report)["targets"]
@@ -117,7 +117,7 @@ def test_any_name_is_one_line_everywhere(target: str) -> None:
     assert "\x1b" not in page_of(report)
 
 
-def test_the_page_shows_what_is_not_known_and_what_went_wrong() -> None:
+def test_the_report_shows_unknown_times_and_errors() -> None:
     text = page_of(a_report("UUDU??pD", results={"up": 8, "timeout": 2}, watched=False))
     assert "Checkout no longer watched" in text
     assert "uptime    60.000 % of 5m, down 2m, unknown 2m, paused 1m" in text
@@ -140,7 +140,7 @@ def test_flapping_is_one_line() -> None:
     assert "status:" not in text
 
 
-def test_an_end_that_is_not_known_exactly_is_told() -> None:
+def test_an_inexact_end_is_marked() -> None:
     assert "down 2m (its end is not known exactly)" in page_of(a_report("UDD??UU"))
     assert "down 4m (2m of it known)" in page_of(a_report("UD??DU"))
 
@@ -154,7 +154,7 @@ def test_locations_are_shown_where_there_is_more_than_one() -> None:
     assert "Checkout (eu)" in page_of(a_report(), a_report(location="eu"))
 
 
-def test_taken_out_targets_are_told_where_they_have_a_history() -> None:
+def test_removed_targets_are_shown_if_they_have_a_history() -> None:
     timeline = timeline_of("pppp")
     assert a_report(watched=False).is_told
     assert not TargetReport(a_present(watched=False), Uptime.of(timeline)).is_told
@@ -180,7 +180,7 @@ def test_durations_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_sparkline_begins_at_nothing_and_has_blank_gaps() -> None:
+def test_a_sparkline_starts_at_zero_and_has_blank_gaps() -> None:
     assert sparkline([1, None, 8, 4]) == "▂ █▅"
     assert sparkline([]) == ""
     assert sparkline([None, None]) == "  "
@@ -208,7 +208,7 @@ def test_a_status_line_for_each_and_a_summary() -> None:
     assert "Checkout (eu)" in status_lines([a_present(), a_present(location="eu")])[1].plain
 
 
-def test_what_nobody_watches_any_more_is_unknown() -> None:
+def test_an_unwatched_target_is_unknown() -> None:
     present = a_present()
     assert present.as_known(alive_at=MOMENT, now=MOMENT + STALE_AFTER) is present
     late = present.as_known(alive_at=MOMENT, now=MOMENT + STALE_AFTER + timedelta(seconds=1))
@@ -218,7 +218,7 @@ def test_what_nobody_watches_any_more_is_unknown() -> None:
     assert State.UNKNOWN not in FINE
 
 
-def test_what_places_say_together_stands_first_and_alone_counts() -> None:
+def test_the_combined_state_comes_first_and_alone_counts() -> None:
     combined = a_present(state=State.DEGRADED, location="*", reason="status", detail="down at sgp only: 503")
     places = [a_present(location="fra"), a_present(state=State.DOWN, location="sgp", reason="status", detail="503")]
     presents = [combined, *places, a_present("Search", location="fra")]
@@ -234,7 +234,7 @@ def test_what_places_say_together_stands_first_and_alone_counts() -> None:
     assert [one.target for one in that_count(presents)] == ["Checkout", "Search"]
 
 
-def test_a_report_of_all_places_tells_of_no_checks() -> None:
+def test_a_report_of_all_places_has_no_checks() -> None:
     combined = TargetReport(a_present(location="*"), Uptime.of(timeline_of("UDUU")), entries(timeline_of("UDUU")))
     together, fra = page_of(combined, a_report(location="fra")).split("\n\n")[1:]
     assert together.startswith("Checkout (all locations)\n  uptime")

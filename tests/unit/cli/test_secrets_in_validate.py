@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.cli.typed import typed, write
 from watcher.config.schema.config_file import KNOWN_KEYS
 
-# A beginning that nothing else has, and no character that is escaped where it is shown.
+# An unusual beginning, without characters that are escaped where it is shown.
 SECRETS = st.text(string.ascii_letters + string.digits + "-_~!$()=+,:;/?.", min_size=3, max_size=12).map("Q7z{}".format)
 KEYS = sorted({key for keys in KNOWN_KEYS.values() for key in keys} - {"body", "headers", "password", "credentials"})
 TYPOS = ["passwrod", "pasword", "passwd", "credential", "creds", "bodyy", "header", "proxy-url", "api_key", "MyToken"]
@@ -25,7 +25,7 @@ MARK = "SECRET"
 
 @dataclass(frozen=True)
 class Case:
-    """A secret, and files that have it where secrets stand."""
+    """A secret, and files that contain it where secrets may be."""
 
     secret: str
     config: str
@@ -33,7 +33,7 @@ class Case:
 
 
 def holders() -> st.SearchStrategy[dict[str, Any]]:
-    """Return what holds a secret, spelt well or not."""
+    """Return options that contain a secret, spelt correctly or not."""
     spelt = st.sampled_from(["password", "credentials", "body", "proxy_url", *TYPOS])
     return st.one_of(
         st.builds(lambda key: {key: MARK}, spelt),
@@ -52,7 +52,7 @@ def holders() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def channels() -> st.SearchStrategy[dict[str, Any]]:
-    """Return a channel whose receiver is a secret, or has one, spelt well or not."""
+    """Return a channel whose receiver is or contains a secret, spelt correctly or not."""
     spelt = st.sampled_from(["url", "secret", "urll", "uri", "token", "webhok", "body"])
     addresses = st.sampled_from(
         [
@@ -74,12 +74,12 @@ def channels() -> st.SearchStrategy[dict[str, Any]]:
         st.builds(lambda url: {"alertmanager": {"url": f"{url}://u:Q7zpw@h/?a=Q7zpw"}}, st.sampled_from(["http", "x"])),
     )
     more = st.dictionaries(st.sampled_from(["default", "events", "title", "nme"]), LEAVES, max_size=2)
-    # With a mistake in each, or a helper process would have to look at hundreds of addresses.
+    # With a mistake in each, or a helper process would have to check hundreds of addresses.
     return st.builds(lambda receiver, odd: {"name": "ops", "timeout": 0, **receiver, **odd}, receivers, more)
 
 
 def sections() -> st.SearchStrategy[dict[str, Any]]:
-    """Return what stands beside `urls`, with secrets in it."""
+    """Return keys beside `urls`, with secrets in them."""
     heartbeats = st.sampled_from([{"url": MARK}, {"url": "https://h/Q7zpw"}, MARK, {"urll": MARK}, [MARK]])
     looked_at = st.sampled_from(["https://u:Q7zpw@h/?t=Q7zpw", "ftp://u:Q7zpw@h/"])
     return st.fixed_dictionaries(
@@ -140,12 +140,12 @@ def replaced(value: Any, secret: str) -> Any:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Draw a case; some of the files are no YAML any more."""
+    """Draw a case; some of the files are no longer valid YAML."""
     secret = draw(SECRETS)
     flow, width = draw(st.sampled_from([None, True, False])), draw(st.sampled_from([20, 80, 10_000]))
     text = yaml.safe_dump(replaced(draw(FILES), secret), default_flow_style=flow, width=width, allow_unicode=True)
     if draw(st.booleans()):
-        # What is put in stands between lines, so that no secret becomes a key: keys are told.
+        # Text is inserted between lines, so that a secret does not become a key: keys are shown.
         lines = text.splitlines(keepends=True)
         at = draw(st.integers(0, len(lines)))
         lines.insert(at, draw(st.sampled_from(["\t- x\n", "  ]\n", "- [\n", '  "\n', "? a\n", "%\n", "a: b: c\n"])))
@@ -167,7 +167,7 @@ def test_no_secret_comes_out(case: Case, form: tuple[str, ...]) -> None:
 
 
 SPELT_BADLY = (
-    "basic_auth: {password:hunter2, username: u}",  # a space was forgotten
+    "basic_auth: {password:hunter2, username: u}",  # a space is missing
     'headers: {"Authorization: hunter2": x}',
     "basic_auth: {password: *hunter2, username: u}",
     "basic_auth: {password: !hunter2, username: u}",
@@ -222,7 +222,7 @@ def test_a_variable_of_ones_own_has_no_form_with_a_file(tmp_path: Path) -> None:
     assert "; set SHOP_TOKEN itself" in result.output
 
 
-def test_settings_that_are_not_utf8_are_told_with_their_place(tmp_path: Path) -> None:
+def test_settings_that_are_not_utf8_are_reported_with_their_place(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"MAX_WORKERS=5\nLOCATION=\xe9\n")
     result = typed(tmp_path, "validate")
     assert result.stderr.splitlines()[0] == ".env:2:10: is not UTF-8; save the file as UTF-8"

@@ -27,7 +27,7 @@ def failed() -> None:
 
 
 @pytest.mark.parametrize("of_second", [killed, failed, None])
-def test_what_a_second_process_does_not_do_the_first_does(of_second: Callable[[], None] | None, tmp_path: Path) -> None:
+def test_the_first_process_does_what_the_second_did_not(of_second: Callable[[], None] | None, tmp_path: Path) -> None:
     def write(items: Sequence[str]) -> str:
         (tmp_path / str(os.getpid())).touch()
         if os.getpid() != FIRST and of_second is not None:

@@ -12,7 +12,7 @@ GOOD = "urls:\n  - address: https://example.com/\n"
 SECRET = "hunter2"  # does not matter
 
 
-def test_under_a_mistake_stands_its_line_with_a_caret(tmp_path: Path) -> None:
+def test_below_a_mistake_is_its_line_with_a_caret(tmp_path: Path) -> None:
     write(tmp_path, GOOD + '    regx: "Python"\n')
     result = typed(tmp_path, "validate")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -91,18 +91,18 @@ def test_the_settings_show_their_lines_too(tmp_path: Path) -> None:
     assert SECRET not in "".join(lines)
 
 
-def test_a_thousand_mistakes_are_all_told_in_a_moment(tmp_path: Path) -> None:
+def test_a_thousand_mistakes_are_reported_quickly(tmp_path: Path) -> None:
     write(tmp_path, "urls:\n" + "".join(f"  - {{address: https://h{n}/, intervall: 1}}\n" for n in range(1000)))
     lines = quickly(lambda: typed(tmp_path, "validate").stderr.splitlines(), 5)
     assert len(lines) == 3000
 
 
-def test_off_a_terminal_there_is_no_colour(tmp_path: Path) -> None:
+def test_output_to_a_file_has_no_colour(tmp_path: Path) -> None:
     write(tmp_path, GOOD + "    regx: x\n")
     assert "\x1b" not in typed(tmp_path, "validate", FORCE_COLOR="1").output
 
 
-def test_a_warning_is_no_mistake(tmp_path: Path) -> None:
+def test_a_warning_is_not_a_mistake(tmp_path: Path) -> None:
     write(tmp_path, GOOD + f"    basic_auth: {{username: u, password: {SECRET}}}\n")
     result = typed(tmp_path, "validate")
     assert (result.exit_code, result.stdout) == (0, "config.yaml: 1 target, no mistakes, 1 warning\n")
@@ -157,7 +157,7 @@ def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
     ]
 
 
-def test_what_only_those_who_deliver_know_of_a_channel_is_told(tmp_path: Path) -> None:
+def test_mistakes_that_only_a_delivery_would_find_are_reported(tmp_path: Path) -> None:
     channels = f"""\
 channels:
   - {{name: a, url: "tgram://{SECRET}/1"}}

@@ -132,7 +132,7 @@ def test_nothing_at_all_can_be_shown_too() -> None:
     assert "internal: KeyError inside watcher" in lines[-2]
 
 
-def test_certificates_are_told_with_their_ends() -> None:
+def test_certificates_are_shown_with_their_expiry() -> None:
     lines = [text.strip() for text in lines_of(a_report(chain=a_chain(80.2, 20.5)))]
     begin = lines.index("certificate CN=shop.example")
     assert lines[begin : begin + 9] == [

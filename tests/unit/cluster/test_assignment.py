@@ -40,5 +40,5 @@ def test_buckets_and_targets_are_shared_fairly(count: int) -> None:
     assert max(held.values()) <= (bound + 5 * (count / 10_000) ** 0.5) * 10_000 / count
 
 
-def test_nobody_owns_anything_where_nobody_is() -> None:
+def test_without_replicas_targets_have_no_owner() -> None:
     assert Assignment.among([]).owner_of("https://example.org/") is None

@@ -79,7 +79,7 @@ def _in_another_order(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", THE_SAME)
-def test_it_is_of_what_takes_effect(name: str, tmp_path: Path) -> None:
+def test_it_covers_the_effective_configuration(name: str, tmp_path: Path) -> None:
     assert _fingerprint(tmp_path, _changed(THE_SAME[name])) == _fingerprint(tmp_path, CONFIG)
 
 

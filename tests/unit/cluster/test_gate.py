@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-async def test_it_stands_open_until_an_end_and_asks_once_for_another(nursery: trio.Nursery) -> None:
+async def test_it_is_open_until_a_deadline_and_asks_once_for_another(nursery: trio.Nursery) -> None:
     clock, asked, passed = Clock(), [], []
     gate = LeaseGate(lambda: asked.append(clock.now), clock)
 

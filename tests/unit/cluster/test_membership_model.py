@@ -147,6 +147,6 @@ def test_an_outage_of_the_database_moves_nothing() -> None:
         assert checks(world, 0)
 
 
-def test_who_cannot_ask_from_the_beginning_checks_everything() -> None:
+def test_a_replica_that_never_reached_the_database_checks_everything() -> None:
     world = together(away=True)
     assert all(checks(world, number) for number in range(len(REPLICAS)))

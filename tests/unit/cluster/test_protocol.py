@@ -136,7 +136,9 @@ def test_targets_are_shared_by_who_has_the_same_configuration() -> None:
         (("", "", ""), {"ops": ""}),
     ],
 )
-def test_each_channel_is_told_by_one_who_has_it(channels: tuple[str, ...], tellers: dict[str, str]) -> None:
+def test_each_channel_is_dispatched_by_a_replica_that_has_it(
+    channels: tuple[str, ...], tellers: dict[str, str]
+) -> None:
     replicas = {"A": A, "B": B, "C": C}
     texts = [fingerprint_of((), _alerting(names.split())) for names in channels]
     agreement = agreed(*(seat(replica, text) for replica, text in zip(replicas.values(), texts, strict=True)))
@@ -161,7 +163,7 @@ def test_a_tie_of_configurations_is_decided_alike_by_all() -> None:
     assert {share_of(agreement, sitting).dispatchers for sitting in agreement.seats} == {frozenset({B})}
 
 
-def test_who_is_not_agreed_on_does_nothing_or_what_it_did() -> None:
+def test_a_replica_outside_the_agreement_does_nothing_or_continues() -> None:
     nothing = share_of(ALL, seat(D))
     fingerprints = tuple((sitting.replica, sitting.fingerprint) for sitting in ALL.seats)
     assert nothing == Share(7, D, frozenset({A, B, C}), frozenset(), frozenset({A, B, C}), fingerprints)

@@ -16,7 +16,7 @@ def test_it_is_made_once_of_the_host_and_four_digits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", ["", " \n", "a\x1bb", "two\nlines", "x" * 1000, "\ufffd\x00"])
-def test_another_is_made_where_what_is_kept_is_no_name(kept: str, tmp_path: Path) -> None:
+def test_an_invalid_stored_name_is_replaced(kept: str, tmp_path: Path) -> None:
     (tmp_path / "replica").write_text(kept)
     assert kept_name(tmp_path, "web-1").startswith("web-1-")
 

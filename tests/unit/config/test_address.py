@@ -69,7 +69,7 @@ def test_names_in_all_scripts_go_out_as_browsers_send_them(host: str, in_ascii: 
         ("http://[fe80::1%lo]/", b"[fe80::1]", b"/"),
     ],
 )
-def test_what_is_asked_for(address: str, authority: bytes, path: bytes) -> None:
+def test_requested_addresses(address: str, authority: bytes, path: bytes) -> None:
     url = url_of(address)
     assert (authority_of(url), url.raw_path) == (authority, path)
 
@@ -138,7 +138,7 @@ NO_NAMES = [
 ]
 
 
-def test_what_is_no_domain_name_is_refused_and_quoted() -> None:
+def test_an_invalid_domain_name_is_refused_and_quoted() -> None:
     complaints = {host: complaint_about(f"http://{host}/") or "" for host in NO_NAMES}
     wrong = {
         host: said for host, said in complaints.items() if not said.startswith(f"has the host {host!r}, which is not a")

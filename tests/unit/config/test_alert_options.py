@@ -81,7 +81,7 @@ def no_complaint(path: tuple[str | int, ...], text: str, *, key: bool = False) -
     raise AssertionError(path, text, key)
 
 
-def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
+def test_every_key_has_its_value(tmp_path: Path) -> None:
     folder = tmp_path / "conf"
     (folder / "secrets").mkdir(parents=True)
     for name, text in {"url": "https://hooks.example/x\n", "secret": "whsec_5eb63bbbe01eeed0"}.items():
@@ -140,7 +140,7 @@ def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
     ("written", "program"),
     [("./page", str(Path.cwd() / "conf/page")), ("/bin/page", "/bin/page"), ("page", "page")],
 )
-def test_a_path_of_a_program_begins_at_the_file_and_a_name_is_looked_for(written: str, program: str) -> None:
+def test_a_path_of_a_program_is_relative_to_the_file_and_a_name_is_searched(written: str, program: str) -> None:
     channel = read_channel({"name": "a", "exec": [written]}, no_complaint, Path("conf"))
     assert channel.receiver == ExecReceiver((program,))
     beside = read_channel({"name": "a", "exec": ["./page"]}, no_complaint, Path()).receiver
@@ -170,7 +170,7 @@ def test_a_mistake_in_a_channel_makes_no_other_of_those_who_use_it(tmp_path: Pat
     assert [mistake.where for mistake in caught.value.mistakes] == ["channels[0].exec"]
 
 
-def test_what_everything_depends_on_does_not_depend_on_itself(tmp_path: Path) -> None:
+def test_a_dependency_of_everything_does_not_depend_on_itself(tmp_path: Path) -> None:
     configuration = loaded(
         tmp_path,
         a="defaults: {depends_on: [Router, {group: core}], labels: {a: b}}\nurls:\n"
@@ -197,7 +197,7 @@ def test_what_everything_depends_on_does_not_depend_on_itself(tmp_path: Path) ->
     assert named["Modem"] is named["Power"]
 
 
-def test_a_long_chain_is_no_circle_and_takes_no_time(tmp_path: Path) -> None:
+def test_a_long_chain_is_not_a_cycle_and_is_fast(tmp_path: Path) -> None:
     chain = "".join(
         f"  - {{name: n{i}, address: 'https://h{i}.example/', depends_on: [n{i + 1}]}}\n" for i in range(2000)
     )
@@ -236,11 +236,11 @@ def test_a_long_chain_is_no_circle_and_takes_no_time(tmp_path: Path) -> None:
         (URLS + "channels: [{name: a, url: 'mailtos://u:p@h.example'}]\n", "channels[0].url"),
     ],
 )
-def test_what_may_surprise_is_told(tmp_path: Path, text: str, where: str) -> None:
+def test_surprising_options_are_reported(tmp_path: Path, text: str, where: str) -> None:
     assert [warning.where for warning in loaded(tmp_path, a=text).warnings] == [where]
 
 
-def test_a_reload_sees_what_has_changed(tmp_path: Path) -> None:
+def test_a_reload_sees_changes(tmp_path: Path) -> None:
     before = loaded(tmp_path, a=OPS + URLS)
     same = loaded(tmp_path, a=OPS + URLS)
     assert (same.alerting, difference(before.targets, same.targets).is_empty) == (before.alerting, True)

@@ -168,7 +168,7 @@ def test_the_lines_of_each_bad_file(settings: Settings) -> None:
     assert {name: lines_of_file(name, settings) for name in LINES} == LINES
 
 
-def test_how_the_line_of_a_bad_file_begins(settings: Settings) -> None:
+def test_how_the_line_of_a_bad_file_starts(settings: Settings) -> None:
     lines = {name: lines_of_file(name, settings) for name in BEGINNINGS}
     begun = {name: [line[: len(BEGINNINGS[name])] for line in lines[name]] for name in BEGINNINGS}
     assert begun == {name: [beginning] for name, beginning in BEGINNINGS.items()}
@@ -192,7 +192,7 @@ def test_places_in_bytes_are_those_that_an_editor_shows(content: bytes, expected
     assert lines_of("config.yaml", content, settings) == [expected]
 
 
-def test_an_anchor_that_is_written_twice_is_no_mistake_beside_one(settings: Settings) -> None:
+def test_an_anchor_defined_twice_is_not_an_additional_mistake(settings: Settings) -> None:
     content = b"defaults: {headers: &a {A: b}}\nurls:\n  - {address: https://a/, headers: &a {C: d}}\n  - *a\n"
     assert [line.partition(": ")[0] for line in lines_of("config.yaml", content, settings)] == ["3:36", "3:40"]
 

@@ -21,7 +21,7 @@ def test_the_shipped_files_are_valid_together(env_file: str) -> None:
     assert len(targets) >= 3
 
 
-def test_the_mistakes_of_both_files_are_told_together(tmp_path: Path) -> None:
+def test_the_mistakes_of_both_files_are_reported_together(tmp_path: Path) -> None:
     config_file = tmp_path / "config.yaml"
     config_file.write_text("urls:\n  - address: nohost\n  - adress: https://example.com/\n", encoding="utf-8")
     env_file = tmp_path / ".env"

@@ -82,7 +82,7 @@ OTHER_VALUES = {
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
-def test_what_is_made_is_not_stale(path: Path) -> None:
+def test_generated_files_are_up_to_date(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == files()[path], f"{path.name} is stale; run `{COMMAND}`"
 
 
@@ -93,7 +93,7 @@ def test_every_table_has_a_place_in_the_page() -> None:
     assert "<!-- table" not in text
 
 
-def test_a_table_that_is_not_there_is_no_gap() -> None:
+def test_a_missing_table_is_noticed() -> None:
     with pytest.raises(KeyError, match="nothing"):
         page("<!-- table: nothing -->")
 
@@ -119,7 +119,7 @@ def test_every_path_and_every_link_in_the_documents_leads_somewhere() -> None:
     assert lost == []
 
 
-def test_every_room_stands_in_the_architecture() -> None:
+def test_the_architecture_lists_every_room() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = {file.parent.relative_to(ROOT).as_posix() for file in (ROOT / "watcher").glob("*/**/*.py")}
     assert [room for room in sorted(rooms) if f"\n| `{room}/` |" not in text] == []

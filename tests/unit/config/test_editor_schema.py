@@ -171,7 +171,7 @@ def nodes(value: Any) -> Iterator[Any]:
         yield from nodes(part)
 
 
-def test_it_is_a_schema_that_says_what_it_is_for() -> None:
+def test_it_is_a_schema_with_a_description() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"].endswith("/2020-12/schema")
     assert all(SCHEMA[key] for key in ("$id", "title", "description"))
@@ -180,7 +180,7 @@ def test_it_is_a_schema_that_says_what_it_is_for() -> None:
 @pytest.mark.parametrize(
     "text", [ALL_KEYS, VARIABLES, "defaults: {interval: 10}"], ids=["all", "variables", "defaults"]
 )
-def test_what_may_be_written_is_taken(text: str) -> None:
+def test_valid_files_are_accepted(text: str) -> None:
     assert complaints_about(read(text)) == []
 
 
@@ -203,7 +203,7 @@ def test_another_shape_is_refused() -> None:
 
 
 @pytest.mark.parametrize("folder", ACCEPTED)
-def test_what_only_the_reader_can_find_is_left_to_it(folder: str) -> None:
+def test_mistakes_that_only_the_reader_can_find_are_accepted(folder: str) -> None:
     for stem in ACCEPTED[folder].split():
         assert (stem, complaints_about(read((HERE / folder / f"{stem}.yaml").read_bytes()))) == (stem, [])
 
@@ -221,7 +221,7 @@ def test_no_null_is_suggested() -> None:
 
 
 @pytest.mark.parametrize("holder", SHAPES, ids=str)
-def test_examples_and_defaults_are_what_may_be_written(holder: str | None) -> None:
+def test_examples_and_defaults_are_valid(holder: str | None) -> None:
     shape = SHAPES[holder]
     part = SCHEMA if holder is None else SCHEMA["$defs"][shape.__name__]
     validator = Draft202012Validator(SCHEMA)

@@ -46,7 +46,7 @@ def test_all_files_count_in_the_order_of_their_names(tmp_path: Path, settings: S
     assert names_of(tmp_path, settings) == ["a", "b", "B", "c"]
 
 
-def test_what_editors_and_others_leave_there_does_not_count(tmp_path: Path, settings: Settings) -> None:
+def test_leftovers_of_editors_are_ignored(tmp_path: Path, settings: Settings) -> None:
     bad = "urls: ["
     others = [".a.yaml.swp", ".b.yaml", "a.yaml~", "#a.yaml#", "schema.json", "README.md", "4913", "a.yaml.bak", "yaml"]
     written(tmp_path, {"a.yaml": A, **dict.fromkeys(others, bad)})
@@ -80,7 +80,7 @@ def test_a_default_that_is_written_twice_names_both_places(tmp_path: Path, setti
     ]
 
 
-def test_a_mistake_in_a_default_is_told_once_where_it_is_written(tmp_path: Path, settings: Settings) -> None:
+def test_a_mistake_in_a_default_is_reported_once_where_it_is_written(tmp_path: Path, settings: Settings) -> None:
     written(tmp_path, {"a.yaml": A, "b.yaml": B, "d.yaml": "defaults: {retries: 1000, regex: '('}\n"})
     assert [line.partition(" ")[0] for line in lines_of(tmp_path, settings)] == ["d.yaml:1:21:", "d.yaml:1:34:"]
 
@@ -96,7 +96,7 @@ def test_names_are_the_folders_and_both_places_are_named(tmp_path: Path, setting
     ]
 
 
-def test_the_mistakes_of_all_files_are_told_in_order(tmp_path: Path, settings: Settings) -> None:
+def test_the_mistakes_of_all_files_are_reported_in_order(tmp_path: Path, settings: Settings) -> None:
     files = {
         "a.yaml": "urls:\n  - address: nohost\n  - address: ${NONE}\n",
         "b.yaml": "urls: [\n",
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path, settings: Set
     ]
 
 
-def test_paths_begin_in_the_folder(tmp_path: Path, settings: Settings) -> None:
+def test_paths_start_in_the_folder(tmp_path: Path, settings: Settings) -> None:
     written(tmp_path, {"a.yaml": f"{A}    authorization: {{credentials_file: token}}\n", "token": "hunter2\n"})
     [target] = targets_of(tmp_path, settings)
     assert target.sending.authorization == "Bearer hunter2"
@@ -180,7 +180,7 @@ def test_sources_know_their_targets_and_files(tmp_path: Path, settings: Settings
 
 
 @pytest.mark.parametrize("key", ["config", "password_file", "ca_file", "POSTGRES_PASSWORD_FILE"])
-def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path, key: str) -> None:
+def test_a_pipe_does_not_block(tmp_path: Path, key: str) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     entries = {
@@ -201,7 +201,7 @@ def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path, key: str) -> None:
     assert pipe in caught.value.files
 
 
-def test_what_a_refused_configuration_names_is_known(tmp_path: Path) -> None:
+def test_the_files_of_a_refused_configuration_are_known(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("urls:\n  - address: https://a.example/\n    basic_auth: {username: u, password_file: late.pw}\n")
     with pytest.raises(ConfigurationError) as caught:
@@ -209,7 +209,7 @@ def test_what_a_refused_configuration_names_is_known(tmp_path: Path) -> None:
     assert caught.value.files == (tmp_path / ".env", config, tmp_path / "late.pw")
 
 
-def test_where_the_config_cannot_be_read_nobody_judges_what_it_would_read(tmp_path: Path) -> None:
+def test_an_unreadable_config_causes_no_complaints_about_unused_keys(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("CONFIG_FILE_PATH=gone.yaml\nTOKEN=x\n")
     with pytest.raises(ConfigurationError) as caught:

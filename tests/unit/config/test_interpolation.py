@@ -72,11 +72,11 @@ def test_a_value_has_its_variables_put_in(text: str, value: Any) -> None:
     assert type(found) is type(value)
 
 
-def test_a_key_is_what_is_written() -> None:
+def test_keys_are_not_interpolated() -> None:
     assert value_of('{"${A}": "${A}", "$$": x}') == {"${A}": "one", "$$": "x"}
 
 
-def test_an_anchor_repeats_what_was_put_in() -> None:
+def test_an_anchor_repeats_the_inserted_value() -> None:
     assert value_of("[&a '${A}', *a, *a]") == ["one", "one", "one"]
 
 
@@ -120,7 +120,7 @@ def document(text: str) -> Document:
     return parse_yaml("config.yaml", text.encode(), {"A": "one", "N": "7"})
 
 
-def test_a_document_knows_what_was_put_in() -> None:
+def test_a_document_knows_the_inserted_values() -> None:
     found = document("a: ${A}\nb: one\nc: ['${A}', x, '$$x']\nd: &d {e: 'x${A}'}\nf: *d\ng: ${N}\nh: ${NO:-default}\n")
     paths: dict[tuple[str | int, ...], bool] = {
         ("a",): True,
@@ -154,7 +154,7 @@ def test_the_names_in_a_file_are_those_that_it_refers_to() -> None:
     assert names_in(b"a: ${A} ${B:-x} $C {D} $${E} ${1} ${F\xff\n# ${G}\n") == {"A", "B", "E", "F", "G"}
 
 
-def test_what_is_put_in_has_a_bound() -> None:
+def test_inserted_values_are_bounded() -> None:
     interpolator = Interpolator({"BIG": "x" * 1000})
     assert len(interpolator.filled("${BIG}" * 10)) == 10_000
     with pytest.raises(TooMuchError):

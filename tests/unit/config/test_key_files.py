@@ -54,7 +54,7 @@ def test_every_key_takes_its_value_from_a_file(tmp_path: Path) -> None:
         assert "hunter2" not in "".join(lines)
 
 
-def test_a_relative_path_begins_in_the_working_folder(tmp_path: Path, secret: str) -> None:
+def test_a_relative_path_starts_in_the_working_folder(tmp_path: Path, secret: str) -> None:
     with chdir(tmp_path):
         assert password(Path("none"), {"POSTGRES_PASSWORD_FILE": Path(secret).name}) == "hunter2"
 
@@ -66,7 +66,7 @@ def test_the_environment_wins_in_either_form(tmp_path: Path, secret: str) -> Non
     assert password(direct, {"POSTGRES_PASSWORD_FILE": secret}) == "hunter2"
 
 
-def test_what_is_overruled_is_not_even_read(tmp_path: Path) -> None:
+def test_an_overridden_file_is_not_even_read(tmp_path: Path) -> None:
     path = env_file(tmp_path, "POSTGRES_PASSWORD_FILE=nowhere\n")
     assert password(path, {"POSTGRES_PASSWORD": "real"}) == "real"
 
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_used_is_a_mistake_of_the_line_that_names_it(
     ]
 
 
-def test_what_is_in_a_file_is_never_shown(tmp_path: Path, secret: str) -> None:
+def test_the_content_of_a_file_is_never_shown(tmp_path: Path, secret: str) -> None:
     lines = lines_of(tmp_path / "none", {**CONFIG, "MAX_WORKERS_FILE": secret, "WATCHER_LOG_FORMAT_FILE": secret})
     assert len(lines) == 2
     assert "MAX_WORKERS_FILE: what is in " in "".join(lines)
@@ -142,7 +142,7 @@ def config(tmp_path: Path) -> str:
     return str(tmp_path / "config.yaml")
 
 
-def test_a_key_that_a_config_file_reads_is_no_mistake(tmp_path: Path, config: str) -> None:
+def test_a_key_that_a_config_file_reads_is_not_a_mistake(tmp_path: Path, config: str) -> None:
     path = env_file(tmp_path, f"CONFIG_FILE_PATH={config}\nSHOP_HOST=shop.example\nSHOP_TOKEN=hunter2\n")
     [target] = load_configuration(path, {"SHOP_HOST": "real.example"}).targets
     assert target.address == "https://real.example/"

@@ -1,4 +1,4 @@
-"""Merge keys (`<<`): what is merged is read, refused and masked as if it were written out."""
+"""Merge keys (`<<`): merged values are read, refused and masked as if they were written out."""
 # ruff: noqa: E501  # each case is a line
 
 from dataclasses import replace
@@ -93,7 +93,7 @@ def test_what_is_merged_is_as_if_it_were_written(merged: str, written: str, sett
         ("!!merge <<: *a", ["4:6: is not valid YAML: could not determine a constructor for the tag"]),
     ],
 )
-def test_a_mistake_in_it_is_told_where_it_is_written(options: str, lines: list[str], settings: Settings) -> None:
+def test_a_mistake_in_it_is_reported_where_it_is_written(options: str, lines: list[str], settings: Settings) -> None:
     text = entry_of(f"{options}, address: https://h/")
     told = lines_of("x", text.encode(), settings, {"KEY": "k"})
     assert len(told) == len(lines), told
@@ -119,7 +119,7 @@ ANCHORS = "- &a {a: one, x: one}\n- &b {<<: *a, b: two}\n- &c {c: {d: three}, <<
 
 
 class Tolerant(yaml.SafeLoader):
-    """Takes an anchor that is written twice."""
+    """Accepts an anchor that is defined twice."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Compose a node."""
@@ -146,7 +146,7 @@ def test_it_is_read_as_pyyaml_reads_it(items: list[str]) -> None:
 
 
 def bomb(begin: str, line: str, count: int) -> str:
-    """Write lines of which each refers to the one before."""
+    """Write lines each of which refers to the one before."""
     return begin + "".join(line.format(i, i - 1) for i in range(1, count)) + "urls: [{address: 'https://h/'}]\n"
 
 

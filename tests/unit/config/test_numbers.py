@@ -49,7 +49,7 @@ def test_all_else_is_text() -> None:
         ("body_size_limit: 0b11", "body_size_limit: '0b11' is not a whole number; "),
     ],
 )
-def test_what_yaml_once_took_for_another_number_is_a_mistake(option: str, line: str, settings: Settings) -> None:
+def test_numbers_of_old_yaml_are_mistakes(option: str, line: str, settings: Settings) -> None:
     [told] = lines_of("c.yaml", (ENTRY + option).encode(), settings)
     assert f" urls[0].{line}" in told
 
@@ -60,14 +60,14 @@ def test_names_need_no_quotes_for_it(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1e999"])
-def test_nothing_is_compared_with_what_no_body_can_hold(number: str, settings: Settings) -> None:
+def test_values_that_no_body_can_have_are_refused(number: str, settings: Settings) -> None:
     for equals in (number, f"[1, {number}]", f"{{a: {number}}}"):
         [told] = lines_of("c.yaml", f"{ENTRY}json: [{{path: a, equals: {equals}}}]".encode(), settings)
         assert told.endswith(" is not allowed in JSON; write a finite number")
 
 
 @pytest.mark.parametrize("number", [".nan", ".inf", "1e999"])
-def test_no_key_takes_what_is_no_finite_number(number: str, settings: Settings) -> None:
+def test_no_key_accepts_infinite_numbers(number: str, settings: Settings) -> None:
     keys = (
         *("interval", "timeout", "retry_interval", "recheck_interval", "degraded_after", "cert_expiry_days"),
         *("retries", "max_redirects", "failure_threshold", "success_threshold", "body_size_limit", "http_version"),
@@ -78,7 +78,7 @@ def test_no_key_takes_what_is_no_finite_number(number: str, settings: Settings) 
 
 @pytest.mark.parametrize("key", ["name", "group"])
 @pytest.mark.parametrize("text", ['""', "'${EMPTY}'"])
-def test_what_is_empty_is_told_once(key: str, text: str, settings: Settings) -> None:
+def test_an_empty_value_is_reported_once(key: str, text: str, settings: Settings) -> None:
     [told] = lines_of("c.yaml", f"{ENTRY}{key}: {text}".encode(), settings, {"EMPTY": ""})
     assert f" urls[0].{key}: " in told
     assert " is not a name; " in told

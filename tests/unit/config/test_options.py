@@ -43,7 +43,7 @@ def target_of(settings: Settings, **options: Any) -> Target:
         ({"authorization": {"type": "Token", "credentials": "t"}}, Sending(authorization="Token t")),
     ],
 )
-def test_what_is_sent(options: dict[str, Any], sending: Sending, settings: Settings) -> None:
+def test_requests(options: dict[str, Any], sending: Sending, settings: Settings) -> None:
     assert target_of(settings, **options).sending == sending
 
 
@@ -77,7 +77,7 @@ def test_how_it_is_connected(options: dict[str, Any], connecting: Connecting, se
         ({"cert_expiry_days": 14}, Expectations(cert_expiry_days=14)),
     ],
 )
-def test_what_is_expected(options: dict[str, Any], expected: Expectations, settings: Settings) -> None:
+def test_expectations(options: dict[str, Any], expected: Expectations, settings: Settings) -> None:
     assert target_of(settings, **options).expected == expected
 
 
@@ -107,7 +107,7 @@ def test_durations(text: object, seconds: float, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "10", "s", "5 m", "-1s", "1e3s", "5min", "1,5s", "٣s", True, [1]])
-def test_what_is_no_duration(text: object, settings: Settings) -> None:
+def test_invalid_durations(text: object, settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="is not a duration"):
         target_of(settings, retry_interval=text)
 
@@ -118,7 +118,7 @@ def test_retries(settings: Settings) -> None:
     assert target_of(settings).retries == 0
 
 
-def test_what_changes_the_state(settings: Settings) -> None:
+def test_options_about_the_state(settings: Settings) -> None:
     usual = target_of(settings)
     assert (usual.thresholds, usual.recheck_interval_seconds, usual.enabled) == (Thresholds(3, 2), None, True)
     target = target_of(settings, failure_threshold=1, success_threshold=1000, recheck_interval="500ms", enabled=False)
@@ -137,7 +137,7 @@ def test_a_recheck_may_come_sooner_than_any_interval_but_no_later_than_its_own(
     assert target_of(settings, interval=5, recheck_interval=seconds).recheck_interval_seconds == seconds
 
 
-def test_what_changes_the_state_may_stand_in_defaults(settings: Settings) -> None:
+def test_options_about_the_state_are_allowed_in_defaults(settings: Settings) -> None:
     first, second, third = targets_of(
         settings,
         {"interval": 8},

@@ -26,7 +26,7 @@ def loaded(folder: Path, page: str) -> Configuration:
 
 
 @pytest.mark.parametrize("name", LOGOS)
-def test_a_page_has_what_is_written(tmp_path: Path, name: str) -> None:
+def test_a_page_has_its_options(tmp_path: Path, name: str) -> None:
     content, media_type = LOGOS[name]
     (tmp_path / name).write_bytes(content)
     configuration = loaded(tmp_path, f'{{title: Ours, intro: "a\\nb", logo_file: {name}, public_groups: [shop]}}')
@@ -54,7 +54,7 @@ def test_a_page_has_what_is_written(tmp_path: Path, name: str) -> None:
         ("{logo_file: large.png}", "page.logo_file", f"more than {MAX_LOGO_BYTES} bytes"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, page: str, where: str, text: str) -> None:
+def test_a_mistake_is_reported_with_its_place(tmp_path: Path, page: str, where: str, text: str) -> None:
     (tmp_path / "text.png").write_bytes(b"<p><svg>")
     (tmp_path / "large.png").write_bytes(PNG + bytes(MAX_LOGO_BYTES))
     with pytest.raises(ConfigurationError) as error:
@@ -65,7 +65,7 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, page: str, where: str,
     assert mistake.place.line == 3
 
 
-def test_a_group_that_nobody_is_in_is_told(tmp_path: Path) -> None:
+def test_an_empty_group_is_reported(tmp_path: Path) -> None:
     [warning] = loaded(tmp_path, "{public_groups: [shop, shops]}").warnings
     assert (warning.where, "did you mean shop?" in warning.text) == ("page.public_groups[1]", True)
 

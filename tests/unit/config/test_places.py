@@ -1,4 +1,4 @@
-"""Where values are written: at the marks of PyYAML's own tree, of which the reader makes none."""
+"""Places of values: the same as the marks in the tree of PyYAML itself, which the reader does not build."""
 
 from collections.abc import Iterator
 from pathlib import Path

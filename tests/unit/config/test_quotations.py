@@ -1,4 +1,4 @@
-"""What error lines quote: variables are named in the place of their values, and our own words stay as they are."""
+"""Quotations in error lines: variables are named in the place of their values, and our own words are kept."""
 
 import string
 
@@ -26,7 +26,7 @@ VARIABLES = {
 
 
 def value_of(template: str) -> str:
-    """Put variables in."""
+    """Insert variables."""
     for name, value in VARIABLES.items():
         template = template.replace(f"${{{name}}}", value)
     return template
@@ -39,7 +39,7 @@ def value_of(template: str) -> str:
         ("(x${S}", "'(xhunter2hunter' is bad: missing ): '(xhun'", "'(x${S}' is bad: missing ): '(x${S}'"),
         ("${S}/a", "'hunter2hunter/a' is bad at 'r/a'", "'${S}/a' is bad at '${S}/a'"),
         ("${S}/a", "'hunter2hunter/a' is bad at '/a'", "'${S}/a' is bad at '/a'"),
-        # However short it is, what is quoted of it is not shown, and nothing else is touched.
+        # However short a quoted value is, it is not shown, and nothing else is changed.
         (
             "${SHORT}(",
             "'act(' is no character of many, at 'ct('",
@@ -66,7 +66,7 @@ def value_of(template: str) -> str:
         ("${PORT}", '\'8443\' is no version; write "8443", "2"', '\'${PORT}\' is no version; write "8443", "2"'),
         ("x" * 90 + "${S}", f"'{'x' * 78}… is bad", f"'{'x' * 78}… is bad"),
         ("${S}", "is missing; add it", "is missing; add it"),
-        # Of a default the user has written the value; of one for a secret, it may be the secret.
+        # The user has written the value of a default; that of a secret may be the secret.
         ("${NONE:-ten}", "'ten' is bad", "'${NONE:-ten}' is bad"),
         ("${MY_TOKEN:-hunter2}(", "'hunter2(' is bad: 'er2('", "'${MY_TOKEN:-***}(' is bad: '${MY_TOKEN:-***}('"),
     ],
@@ -145,7 +145,7 @@ def test_the_words_of_libraries_quote_no_variable(line: str, told: str, settings
     ],
     ids=["mapping", "mapping_before", "text", "text_before", "list", "inside"],
 )
-def test_what_aliases_repeat_is_a_secret_where_one_of_its_places_is_one(content: str, settings: Settings) -> None:
+def test_a_repeated_value_is_a_secret_if_one_of_its_places_is(content: str, settings: Settings) -> None:
     [line] = lines_of("x", content.encode(), settings)
     assert "hunter2" not in line
     assert ": this " in line
@@ -170,7 +170,7 @@ def test_the_name_of_an_alias_may_be_a_secret(settings: Settings) -> None:
     assert "hunter2" not in line
 
 
-def test_what_aliases_repeat_at_harmless_places_is_shown(settings: Settings) -> None:
+def test_a_value_repeated_at_harmless_places_is_shown(settings: Settings) -> None:
     content = b"urls:\n  - &a {address: 'https://h/', interval: &i 120}\n  - {address: 'https://g/', interval: *i}\n"
     for line in lines_of("x", content, settings):
         assert "120 is above MAX_INTERVAL_VAL=10; raise that in .env" in line

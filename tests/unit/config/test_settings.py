@@ -282,7 +282,7 @@ def test_a_bad_value_names_key_and_value(key: str, text: str, values: list[str])
     assert lines == [[f"environment: {key}: {value!r} {text}"] for value in values]
 
 
-def test_a_user_without_a_password_and_a_short_token_are_told_without_the_secrets() -> None:
+def test_a_user_without_a_password_and_a_short_token_are_reported_without_the_secrets() -> None:
     variables = {"CONFIG_FILE_PATH": "c.yaml", "WATCHER_HTTP_PASSWORD": "geheim", "WATCHER_HTTP_TOKEN": "kurz"}
     assert lines_of(NO_FILE, variables) == [
         "environment: WATCHER_HTTP_TOKEN: this is not at least 16 ASCII characters without blanks; make one with"
@@ -291,7 +291,7 @@ def test_a_user_without_a_password_and_a_short_token_are_told_without_the_secret
     ]
 
 
-def test_a_file_for_tls_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_an_unusable_tls_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("nothing")
     config = {"CONFIG_FILE_PATH": "c.yaml"}
     with chdir(tmp_path):
@@ -356,7 +356,7 @@ def test_a_file_that_is_not_utf_8_is_a_mistake(tmp_path: Path) -> None:
     assert only == ".env:1:21: is not UTF-8; save the file as UTF-8"
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     [first, _mandatory] = lines_of(tmp_path)
     assert first.endswith(": cannot be read: Is a directory; make it a readable file")
 

@@ -72,7 +72,7 @@ def test_the_default_name_has_no_secret(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "interval_seconds"), [(2, 10, 10), (2, 3600, 10), (1, 5, 5), (30, 60, 30), (10, 10, 10)]
 )
-def test_the_default_interval_is_ten_or_what_the_bounds_allow(
+def test_the_default_interval_is_ten_within_the_bounds(
     low: float, high: float, interval_seconds: float, settings: Settings
 ) -> None:
     bounds = replace(settings, min_interval_seconds=low, max_interval_seconds=high)
@@ -105,7 +105,7 @@ def test_a_regex_of_re2_is_taken(regex: str, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("regex", ["(?=ok)", r"(a)\1", "*", "[z-a]", r"\8", "a{1001}", "(a{1000}){1000}", "(?P<é"])
-def test_what_re2_does_not_take_is_a_mistake_and_not_noise(
+def test_a_pattern_that_re2_refuses_is_a_mistake_without_noise(
     regex: str, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(
@@ -253,7 +253,7 @@ files = st.one_of(
 
 
 @pytest.mark.parametrize("key", ["~", "1.5", "true", "7", "[a]", "? {a: b}\n   ", "*there "])
-def test_a_variable_below_a_key_that_is_no_text_is_a_mistake_of_its_own(key: str, settings: Settings) -> None:
+def test_a_variable_below_a_key_other_than_text_is_a_separate_mistake(key: str, settings: Settings) -> None:
     content = f"urls:\n - address: &there https://a.example/\n   {key}: ${{\n"
     with pytest.raises(ConfigurationError) as caught:
         parse_targets("config.yaml", content.encode(), settings)

@@ -47,7 +47,7 @@ def test_a_clean_configuration_has_none(tmp_path: Path) -> None:
         (f"proxy_url: http://u:{SECRET}@proxy:3128", "proxy_url"),
     ],
 )
-def test_a_secret_in_plain_text_is_told_once(tmp_path: Path, option: str, where: str) -> None:
+def test_a_secret_in_plain_text_is_reported_once(tmp_path: Path, option: str, where: str) -> None:
     [warning] = warnings_about(tmp_path, f"{ENTRY}    {option}\n")
     assert warning.where == f"urls[0].{where}"
     assert warning.place.line == 3
@@ -83,7 +83,7 @@ def test_so_is_one_in_an_address(tmp_path: Path, address: str) -> None:
         ("http://10.0.0.1/", True),
     ],
 )
-def test_credentials_over_plain_http_are_told_wherever_they_are_from(tmp_path: Path, address: str, told: bool) -> None:
+def test_credentials_over_plain_http_are_reported_from_any_source(tmp_path: Path, address: str, told: bool) -> None:
     for option in (
         "basic_auth: {username: u, password: '${KEY}'}",
         "authorization: {credentials: '${KEY}'}",
@@ -93,7 +93,7 @@ def test_credentials_over_plain_http_are_told_wherever_they_are_from(tmp_path: P
         assert [(warning.where, warning.place.line) for warning in warnings] == [("urls[0].address", 4)] * told
 
 
-def test_a_secret_that_all_can_read_is_told_once(tmp_path: Path) -> None:
+def test_a_secret_readable_by_all_users_is_reported_once(tmp_path: Path) -> None:
     for name in ("p", "q"):
         (tmp_path / name).write_text(SECRET, encoding="utf-8")
     (tmp_path / "p").chmod(0o644)
@@ -118,7 +118,7 @@ def test_a_secret_that_all_can_read_is_told_once(tmp_path: Path) -> None:
         ("nyc", "", ["other locations cannot reach the embedded database, so this one decides alone; set POSTGRES_HOST"]),  # noqa: E501
     ],
 )  # fmt: skip
-def test_places_that_come_to_nothing_are_told(tmp_path: Path, location: str, host: str, told: list[str]) -> None:
+def test_places_without_effect_are_reported(tmp_path: Path, location: str, host: str, told: list[str]) -> None:
     config = f"{ENTRY}    locations: [fra, nyc]\n  - {{address: https://g.example/, locations: [fra]}}\n"
     variables = {"WATCHER_LOCATION": location, "POSTGRES_HOST": host, "POSTGRES_USER": "u", "POSTGRES_DB": "d"}
     warnings = warnings_about(tmp_path, config, POSTGRES_PASSWORD=SECRET, **variables)
@@ -129,7 +129,7 @@ def test_places_that_come_to_nothing_are_told(tmp_path: Path, location: str, hos
     assert warnings_about(tmp_path, ENTRY, POSTGRES_PASSWORD=SECRET, **variables) == []
 
 
-def test_too_few_workers_are_told_at_their_number(tmp_path: Path) -> None:
+def test_too_few_workers_are_reported_at_their_number(tmp_path: Path) -> None:
     config = ENTRY + "  - address: https://g.example/\n"
     [warning] = warnings_about(tmp_path, config, MAX_WORKERS="1")
     assert str(warning.place) == "environment"
@@ -154,14 +154,14 @@ def test_many_of_a_kind_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["name", "group"])
-def test_a_secret_in_what_is_shown_everywhere_is_told(tmp_path: Path, key: str) -> None:
+def test_a_secret_in_a_shown_text_is_reported(tmp_path: Path, key: str) -> None:
     [warning] = warnings_about(tmp_path, f"{ENTRY}    {key}: ${{TEAM}} ${{SHOP_TOKEN}}\n", TEAM="a", SHOP_TOKEN=SECRET)
     assert (warning.where, warning.place.line) == (f"urls[0].{key}", 3)
     assert warning.text == "contains the secret ${SHOP_TOKEN} and is shown everywhere; write it without the secret"
     assert warnings_about(tmp_path, f"{ENTRY}    {key}: ${{TEAM}}\n", TEAM="a") == []
 
 
-def test_what_stands_in_a_file_of_its_own_is_a_secret(tmp_path: Path) -> None:
+def test_a_value_in_its_own_file_is_a_secret(tmp_path: Path) -> None:
     (tmp_path / "user").write_text(SECRET, encoding="utf-8")
     (tmp_path / "user").chmod(0o600)
     [warning] = warnings_about(

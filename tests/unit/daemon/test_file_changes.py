@@ -143,7 +143,7 @@ def move_in(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [add, remove, rename, move_in])
-async def test_what_a_folder_holds_is_changed(tmp_path: Path, change: Callable[[Path], None]) -> None:
+async def test_changes_in_a_folder_are_reported(tmp_path: Path, change: Callable[[Path], None]) -> None:
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "old.yaml").write_text("")
@@ -300,7 +300,7 @@ async def test_a_link_to_itself_and_a_name_that_cannot_be(tmp_path: Path) -> Non
         await calls.one()
 
 
-async def test_what_else_is_written_in_the_folder_is_not_told(tmp_path: Path) -> None:
+async def test_other_files_of_the_folder_are_not_reported(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("a")
     (tmp_path / "data").mkdir()
@@ -316,7 +316,7 @@ async def test_what_else_is_written_in_the_folder_is_not_told(tmp_path: Path) ->
         assert calls.count == 1
 
 
-async def test_a_burst_is_told_once(tmp_path: Path) -> None:
+async def test_a_burst_is_reported_once(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.yaml" for number in range(50)]
     async with watching(*files) as calls:
         for file in files:
@@ -327,7 +327,7 @@ async def test_a_burst_is_told_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_what_never_ends_is_told_all_the_same(tmp_path: Path) -> None:
+async def test_changes_without_an_end_are_reported_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
 
     async def write() -> None:
@@ -355,7 +355,7 @@ async def test_the_files_may_be_others_after_a_change(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_what_was_written_while_the_files_were_read_is_told_at_once(tmp_path: Path) -> None:
+async def test_changes_during_a_reading_of_the_files_are_reported_at_once(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("a")
     async with watching(file, read_at=time.time() - 60) as calls:

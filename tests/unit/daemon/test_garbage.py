@@ -18,7 +18,7 @@ def _as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("long_seconds", "set_apart"), [(0.0, True), (3600.0, False)])
-def test_what_a_long_collection_leaves_is_set_apart(long_seconds: float, set_apart: bool) -> None:
+def test_the_rest_of_a_long_collection_is_frozen(long_seconds: float, set_apart: bool) -> None:
     stop_collecting()
     assert not gc.isenabled()
     collect_in_small_steps(long_seconds)

@@ -43,7 +43,7 @@ def test_a_table_of_moves(watched: str, configured: list[Target], held: str, exp
     assert find_moves(known, configured, lambda name: name in held) == expected
 
 
-def test_what_is_given_another_name_goes_on_here_or_elsewhere() -> None:
+def test_a_renamed_target_continues_here_or_elsewhere() -> None:
     moves = find_moves({"a": A, "b": B}, [B, C], lambda name: name in "bc", {"a": "c"})
     assert moves == Moves(removed=(A,), staying=(B,), going_on=(C,), renamed={"a": "c"})
     assert moves.first == Difference((C,), (A,), (), (B, C), {"a": "c"})
@@ -56,7 +56,7 @@ steps = st.lists(st.tuples(versions, st.frozensets(st.sampled_from("abcdefgh")))
 
 
 @given(steps)
-def test_after_all_moves_a_replica_watches_what_it_holds_of_the_file(
+def test_after_all_moves_a_replica_watches_its_share_of_the_file(
     steps: list[tuple[dict[str, float], frozenset[str]]],
 ) -> None:
     watched: dict[str, Target] = {}
@@ -81,7 +81,7 @@ placed = st.dictionaries(
 
 
 @given(st.lists(placed, min_size=1, max_size=6))
-def test_who_shares_with_nobody_watches_what_is_configured_for_its_place(
+def test_a_replica_alone_watches_all_targets_of_its_place(
     files: list[dict[str, tuple[float, tuple[str, ...]]]],
 ) -> None:
     configured: tuple[Target, ...] = ()

@@ -122,7 +122,7 @@ async def test_all_who_must_know_of_a_change_have_it_when_it_is_taken_over(
     running.stopping.cancel()
 
 
-async def test_what_is_watched_elsewhere_is_configured_and_not_touched(
+async def test_targets_of_other_replicas_are_configured_and_not_touched(
     sinks: Sinks, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     running = Running(sinks)

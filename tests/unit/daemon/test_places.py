@@ -97,7 +97,7 @@ def entries_in(disk: OutboxThread, kind: str) -> list[dict[str, Any]]:
     return [json.loads(entry.payload) for entry in disk.outbox.peek(100, 10**6) if entry.kind == kind]
 
 
-def test_views_stand_in_the_order_of_the_file_and_tell_why_by_what_is_said_now() -> None:
+def test_views_are_in_the_order_of_the_file_with_present_reasons() -> None:
     views = PlaceViews()
     views.use([SHOP, a_target("Search")])
     assert (views.views_of("Shop"), views.combined_of("Shop"), views.changes) == ((), None, 0)
@@ -156,7 +156,7 @@ async def test_a_place_that_lived_before_an_outage_of_the_database_counts_until_
     assert seen() == ({"fra"}, True), "what it says is too old by now"
 
 
-async def test_what_is_decided_here_is_known_before_the_rows_have_it() -> None:
+async def test_own_decisions_are_known_before_their_rows_are() -> None:
     told, views = Told(), PlaceViews()
     views.use([SHOP])
     views.take([("Shop", said(COMBINED, State.DOWN, 5))])
@@ -168,7 +168,7 @@ async def test_what_is_decided_here_is_known_before_the_rows_have_it() -> None:
     assert combined.state is State.DOWN
 
 
-async def test_a_place_where_nobody_watches_a_target_any_more_cannot_tell() -> None:
+async def test_a_place_without_a_watcher_of_a_target_has_no_view() -> None:
     told, views = Told(), PlaceViews()
     views.use([SHOP])
     told.heard = dict.fromkeys(SHOP.locations, 1.0)
@@ -185,7 +185,7 @@ async def test_a_place_where_nobody_watches_a_target_any_more_cannot_tell() -> N
     assert [view.state for view in views.views_of("Shop")] == [State.DOWN, State.UNKNOWN, State.UNKNOWN]
 
 
-def test_a_place_alone_decides_by_what_it_sees_and_says_so() -> None:
+def test_a_place_alone_decides_by_its_own_view_and_says_so() -> None:
     up = Standing(State.UP, MOMENT, State.UP, flips=3)
     now = MOMENT + timedelta(minutes=9)
     found = decide_alone(SHOP, up, said("nyc", State.DOWN, 7), now)
@@ -235,7 +235,7 @@ async def test_targets_are_claimed_decided_on_handed_over_and_ended(disk: Outbox
     assert disk.outbox.standings(COMBINED) == {}
 
 
-async def test_a_restart_goes_on_with_what_the_outbox_has_decided_and_the_database_does_not_know(
+async def test_a_restart_continues_with_decisions_that_only_the_outbox_has(
     disk: OutboxThread,
 ) -> None:
     owners = Owners()

@@ -112,7 +112,7 @@ async def test_the_difference_is_handed_on_and_named() -> None:
     assert {**line, **expected, "log_level": "info"} == line
 
 
-async def test_changed_channels_are_handed_on_and_told() -> None:
+async def test_changed_channels_are_applied_and_logged() -> None:
     files = Files(A)
     alerting = AlertingOptions((Channel("ops", ExecReceiver(("page",))),))
     told = replace(A, alerts=TargetAlerts((Route("ops"),)))
@@ -121,7 +121,7 @@ async def test_changed_channels_are_handed_on_and_told() -> None:
     assert (line["event"], line["alerting"], line["changed"]) == ("configuration reloaded", "changed", ["a"])
 
 
-async def test_a_broken_file_changes_nothing_and_is_told_as_validate_would() -> None:
+async def test_a_broken_file_changes_nothing_and_is_reported_as_by_validate() -> None:
     files = Files(A, B)
     before = files.reloader.current
     logs = await files.reload(BROKEN)
@@ -134,7 +134,7 @@ async def test_a_broken_file_changes_nothing_and_is_told_as_validate_would() -> 
     assert (files.applied, files.settings) == ([], [])
 
 
-async def test_the_same_mistakes_are_told_once_unless_somebody_asks() -> None:
+async def test_the_same_mistakes_are_reported_once_unless_by_hand() -> None:
     files = Files(A)
     assert len(await files.reload(BROKEN)) == 2
     assert await files.reload(BROKEN) == []
@@ -151,7 +151,7 @@ async def test_very_many_mistakes_are_counted() -> None:
     assert logs[0]["mistakes"] == 999
 
 
-async def test_where_nothing_has_changed_only_who_asked_by_hand_is_told() -> None:
+async def test_without_a_change_only_a_reload_by_hand_is_logged() -> None:
     files = Files(A)
     assert await files.reload(Configuration(SETTINGS, (A,))) == []
     [line] = await files.reload(Configuration(SETTINGS, (A,)), by_hand=True)
@@ -195,7 +195,7 @@ async def test_many_names_are_cut() -> None:
     assert line["added"][-2:] == [f"n{MAX_NAMES - 1}", f"and {100 - MAX_NAMES} more"]
 
 
-async def test_what_is_asked_during_a_reload_becomes_one_more() -> None:
+async def test_requests_during_a_reload_become_one_more() -> None:
     files = Files(A)
     files.proceed = trio.Event()
     files.now = Configuration(SETTINGS, (A, B))
@@ -226,7 +226,7 @@ async def test_a_fault_of_this_program_changes_nothing_either() -> None:
     assert line["added"] == ["b"]
 
 
-async def test_the_files_of_what_was_refused_are_watched_until_it_is_mended() -> None:
+async def test_the_files_of_a_refused_configuration_are_watched_until_it_is_valid() -> None:
     files = Files(A)
     files.reloader.current = replace(files.reloader.current, files=(Path(".env"),))
     await files.reload(ConfigurationError(BROKEN.mistakes, [Path("late.pw")]))
@@ -235,7 +235,7 @@ async def test_the_files_of_what_was_refused_are_watched_until_it_is_mended() ->
     assert files.reloader.files == (Path(".env"), Path("other"))
 
 
-async def test_what_needs_a_restart_is_said_once_unless_somebody_asks() -> None:
+async def test_a_necessary_restart_is_logged_once_unless_by_hand() -> None:
     files = Files(A)
     other = Configuration(replace(SETTINGS, location="Oslo"), (A,))
     assert len(await files.reload(other)) == 1

@@ -1,4 +1,4 @@
-"""A daemon with nothing to do: its parts wake together, and whoever can be told waits until then."""
+"""An idle daemon: its parts wake together, and parts that can be notified wait until then."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECONDS = 600
 
 
 class WakeUps(trio.abc.Instrument):
-    """Notes the moments at which any task takes a step, and how many steps there are."""
+    """Records when any task takes a step, and the number of steps."""
 
     def __init__(self) -> None:
         self.moments = set[float]()
@@ -104,7 +104,7 @@ async def test_a_drain_without_entries_asks_the_database_and_no_thread(
 async def test_who_waits_for_others_takes_no_step(
     tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    nothing: Any = None  # a database that nobody asks
+    nothing: Any = None  # a database without queries
     with closing(Outbox(tmp_path / "outbox.sqlite")) as outbox:
         board = Board()
         others = Others(nothing, "here", uuid.uuid4(), board, lambda: None, trio.sleep_forever)

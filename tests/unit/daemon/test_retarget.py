@@ -104,7 +104,7 @@ async def open_daemon(folder: Path) -> AsyncIterator[Daemon]:
             nursery.cancel_scope.cancel()
 
 
-async def test_a_target_that_goes_is_paused_after_what_its_last_check_came_to(
+async def test_a_removed_target_is_paused_after_the_result_of_its_last_check(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_daemon(tmp_path) as daemon:
@@ -152,7 +152,7 @@ async def test_a_target_that_moves_elsewhere_is_not_paused_and_its_standing_is_h
         assert daemon.watched.board.of("a") is None
 
 
-async def test_what_waits_for_a_disk_that_is_stuck_holds_up_no_check_for_long(
+async def test_a_stuck_disk_does_not_delay_checks_for_long(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_daemon(tmp_path) as daemon:
@@ -171,7 +171,7 @@ async def test_what_waits_for_a_disk_that_is_stuck_holds_up_no_check_for_long(
         assert daemon.states() == {"a": State.DOWN, "b": State.DOWN}  # the next start notices that a is gone
 
 
-async def test_a_pause_begins_and_ends_with_the_configuration(
+async def test_a_pause_starts_and_ends_with_the_configuration(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_daemon(tmp_path) as daemon:
@@ -196,7 +196,7 @@ async def test_a_pause_begins_and_ends_with_the_configuration(
 
 
 @pytest.mark.parametrize("changes", [{"interval_seconds": 20.0}, {"group": "shop"}])
-async def test_a_target_that_changes_stands_where_it_stood(
+async def test_a_changed_target_keeps_its_state(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, changes: dict[str, Any]
 ) -> None:
     async with open_daemon(tmp_path) as daemon:

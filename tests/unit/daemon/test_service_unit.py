@@ -52,14 +52,14 @@ def test_the_daemon_has_the_time_to_stop_its_server_in_order() -> None:
     assert value("KillMode") == "mixed", "a server that gets the signal too is gone while it is written to"
 
 
-def test_the_daemon_itself_tells_that_it_is_ready_and_runs() -> None:
+def test_the_daemon_itself_notifies_that_it_is_ready_and_runs() -> None:
     assert value("Type") == "notify"
     assert value("NotifyAccess") == "main"
     # More than a garbage collection or a slow disk takes.
     assert float(value("WatchdogSec")) >= 10
 
 
-def test_what_is_installed_is_a_configuration_and_writes_where_it_may(tmp_path: Path) -> None:
+def test_the_installed_files_are_valid_and_write_to_permitted_folders(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(installed("config.yaml"), encoding="utf-8")
     (tmp_path / ".env").write_text(installed(".env").replace("/etc/watcher", str(tmp_path)), encoding="utf-8")
     settings = load_configuration(tmp_path / ".env", {}).settings

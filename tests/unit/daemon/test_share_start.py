@@ -48,7 +48,7 @@ SEEN_BY_OTHER = Taken(DOWN, NOW - timedelta(seconds=2), NOW - timedelta(seconds=
         pytest.param(Beginning([]), "", None, ["paused"], None, "paused", [], id="in no file, of a former version"),
     ],
 )
-def test_a_table_of_what_becomes_of_a_target_that_was_watched_here(
+def test_the_fate_of_a_target_that_was_watched_here(
     tmp_path: Path,
     beginning: Beginning,
     configured: str,

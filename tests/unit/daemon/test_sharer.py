@@ -19,6 +19,7 @@ from watcher.cluster.assignment import Assignment
 from watcher.cluster.protocol import Share, alone
 from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
+from watcher.daemon.sharing.incidents import MAX_RENAMED, ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, Sharer, Step
 from watcher.daemon.sharing.wanted import FORCE_BEATS, LEFT_BEATS
 from watcher.model.difference import difference
@@ -162,7 +163,7 @@ def who_watches(world: World) -> dict[str, list[int]]:
     return {name: sorted(one.int for one in world.watching[name] - world.dead) for name in NAMES}
 
 
-async def test_targets_move_when_replicas_come_and_go_and_nobody_watches_one_that_another_does(
+async def test_targets_move_when_replicas_come_and_go_and_never_have_two_owners(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(3) as (world, replicas):
@@ -201,7 +202,7 @@ async def test_a_replica_that_lives_and_does_not_release_is_waited_for_and_then_
         assert who_watches(world) == {name: [2] for name in NAMES}
 
 
-async def test_in_a_rollout_what_has_not_changed_stays_where_it_is_and_in_a_long_one_each_file_is_watched(
+async def test_in_a_rollout_unchanged_targets_stay_and_in_a_long_one_each_file_is_watched(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(2) as (world, (first, second)):
@@ -229,7 +230,7 @@ async def test_in_a_rollout_what_has_not_changed_stays_where_it_is_and_in_a_long
         assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
 
 
-async def test_the_end_of_a_rollout_is_no_reason_for_force(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_end_of_a_rollout_needs_no_force(autojump_clock: trio.testing.MockClock) -> None:
     async with open_world(2) as (world, (first, second)):
         for replica in (first, second):
             await replica.configure(NAMES)
@@ -246,7 +247,7 @@ async def test_the_end_of_a_rollout_is_no_reason_for_force(autojump_clock: trio.
         assert world.doubled == []
 
 
-async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_heard_of_is_claimed_once_more(
+async def test_targets_claimed_by_an_unseen_agreement_are_claimed_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(2) as (world, (first, second)):
@@ -273,7 +274,7 @@ async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_hea
         assert world.owners == dict.fromkeys(first.sharer.names, first.me)
 
 
-async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(
+async def test_without_a_database_a_replica_keeps_its_targets_and_asks_afterwards(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(1) as (world, (replica,)):
@@ -293,7 +294,7 @@ async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_i
 @pytest.mark.parametrize(
     ("away_seconds", "has_asked"), [(CLAIM_CUT_OFF_SECONDS - 1, True), (CLAIM_CUT_OFF_SECONDS + 1, False)]
 )
-async def test_what_another_has_watched_begins_without_asking_only_when_the_database_is_away_for_long(
+async def test_targets_of_another_start_without_a_claim_only_in_a_long_outage(
     autojump_clock: trio.testing.MockClock, away_seconds: float, has_asked: bool
 ) -> None:
     async with open_world(2) as (world, (first, second)):
@@ -313,7 +314,7 @@ async def test_what_another_has_watched_begins_without_asking_only_when_the_data
         assert {target.name in step.taken for step, target in begun} == {has_asked}
 
 
-async def test_a_reload_lasts_until_all_of_it_is_in_use_and_what_goes_is_no_move(
+async def test_a_reload_lasts_until_it_is_fully_applied_and_removals_are_not_moves(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(1) as (world, (replica,)):
@@ -378,3 +379,28 @@ async def _live(happened: list[tuple[str, Any]]) -> None:
         expected = shared_by([replicas[number] for number in agreed], names)
         assert who_watches(world) == expected
         assert {name: [owner.int] for name, owner in world.owners.items()} == {name: expected[name] for name in names}
+
+
+class Renamed:
+    """Claims that give one target at a time, and note of how many it is said that they have another name."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    async def claim(
+        self, names: Sequence[str], *, by_force: bool = False, renamed: Collection[str] = ()
+    ) -> dict[str, Taken] | None:
+        """Give the first of some targets."""
+        assert not by_force
+        self.told.append(len(renamed))
+        return {names[0]: Taken()}
+
+
+async def test_of_renamed_targets_only_the_newest_wait_for_their_claims() -> None:
+    inner = Renamed()
+    claims = ClaimsWithIncidents(inner, None, None, "default")  # type: ignore[arg-type]
+    names = [f"new {number}" for number in range(MAX_RENAMED + 2)]
+    claims.rename({f"old {number}": name for number, name in enumerate(names)}, names)
+    await claims.claim(names[2:])
+    await claims.claim(names)
+    assert inner.told == [MAX_RENAMED, MAX_RENAMED - 1]

@@ -75,7 +75,7 @@ def test_a_text_cannot_say_more_than_a_text(listener: tuple[socket.socket, str])
         {"NOTIFY_SOCKET": "vsock:2:1234"},
     ],
 )
-async def test_nobody_listens(variables: dict[str, str]) -> None:
+async def test_a_missing_supervisor_is_ignored(variables: dict[str, str]) -> None:
     supervisor = Supervisor({**variables, "WATCHDOG_USEC": "1000"})
     supervisor.ready("watching 5 targets")
     with supervisor.reloading():
@@ -107,7 +107,7 @@ def fill(name: str) -> int:
                 return waiting
 
 
-async def test_what_a_full_socket_does_not_take_is_told_later(
+async def test_messages_that_a_full_socket_refuses_are_sent_later(
     listener: tuple[socket.socket, str], autojump_clock: trio.testing.MockClock
 ) -> None:
     listening, name = listener

@@ -49,7 +49,7 @@ def _starts(work: Callable[[], object]) -> bool:
 
 
 @pytest.mark.slow
-async def test_what_lives_on_threads_goes_on_when_there_are_some_again(tmp_path: Path) -> None:
+async def test_parts_that_need_threads_continue_when_some_are_free_again(tmp_path: Path) -> None:
     sink, reports = Lines(), list[str]()
     told, is_changed = trio.Event(), trio.Event()
 

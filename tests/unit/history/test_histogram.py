@@ -26,7 +26,7 @@ def estimate(values: list[int], quantile: float) -> float:
     ("microseconds", "bucket"),
     [(-5, 0), (0, 0), (1, 1), (2, 8), (2 * HOUR, 251), (9 * HOUR, BUCKETS - 1), (10**15, BUCKETS - 1)],
 )
-def test_buckets_begin_at_a_microsecond_and_end_nowhere(microseconds: int, bucket: int) -> None:
+def test_buckets_start_at_a_microsecond_and_have_no_end(microseconds: int, bucket: int) -> None:
     assert bucket_of(microseconds) == bucket
 
 
@@ -36,7 +36,7 @@ def test_a_longer_duration_is_in_no_lower_bucket(one: int, other: int) -> None:
 
 
 @given(st.integers(1, 10 * HOUR // 4))
-def test_what_shares_a_bucket_is_within_the_ratio(microseconds: int) -> None:
+def test_values_in_one_bucket_are_within_the_ratio(microseconds: int) -> None:
     above = math.ceil(microseconds * GAMMA) + 1
     assert bucket_of(above) > bucket_of(microseconds)
 
@@ -55,6 +55,6 @@ def test_a_duration_beyond_the_last_edge_is_known_by_the_greatest() -> None:
     assert percentiles({BUCKETS - 1: 1}, [0.5], 5 * HOUR, 5 * HOUR) == [5 * HOUR]
 
 
-def test_the_rank_is_not_moved_by_what_floats_cannot_hold() -> None:
+def test_the_rank_does_not_suffer_from_rounding() -> None:
     values = [1000 * 2**n for n in range(20)] * 5
     assert estimate(values, 0.07) == pytest.approx(exact(values, 0.07), rel=0.05)

@@ -115,7 +115,7 @@ def test_flips_that_are_an_hour_apart_are_not_flapping() -> None:
     assert flapping(timeline_of(f"{outages}UD")) == []  # and in 61
 
 
-def test_degraded_and_gaps_are_no_flips() -> None:
+def test_degraded_states_and_gaps_are_not_flips() -> None:
     assert flapping(timeline_of("Ug" * 20)) == []
     assert flapping(timeline_of("D?" * 20)) == []
     assert flapping(timeline_of("D?U?" * 20)) != []
@@ -128,7 +128,7 @@ def test_times_of_flapping_that_overlap_are_one() -> None:
     assert (minute(second.start), second.flips) == (180, 20)
 
 
-def test_an_incident_that_outlasts_the_flapping_stands_by_itself() -> None:
+def test_an_incident_longer_than_the_flapping_is_separate() -> None:
     run, last = entries(timeline_of("UD" * 10 + "D" * 300 + "U"))
     assert isinstance(run, Flapping)
     assert isinstance(last, Incident)

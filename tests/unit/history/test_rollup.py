@@ -27,7 +27,7 @@ def rolled_up(*measurements: Measurement) -> Rollup:
     return roll_up(measurements)[KEY]
 
 
-def test_a_measurement_keeps_what_a_check_took() -> None:
+def test_a_measurement_keeps_the_duration_of_a_check() -> None:
     assert measurement_of(an_outcome()) == (*KEY, "up", (143_200, 3100, 12_000, 40_200, 80_100, 7800))
     assert measurement_of(an_outcome(phases=Phases())).microseconds == (143_200, *[None] * 5)
 
@@ -76,7 +76,7 @@ def test_failing_checks_are_durations_that_people_wait() -> None:
 
 
 @pytest.mark.parametrize("reason", ["local", "internal"])
-def test_what_the_monitor_is_to_blame_for_is_counted_but_not_timed(reason: str) -> None:
+def test_faults_of_the_monitor_are_counted_but_not_timed(reason: str) -> None:
     rollup = rolled_up(a_measurement([1000]), a_measurement([9_000_000], reason))
     assert rollup.results == {"up": 1, reason: 1}
     assert (rollup.checks, rollup.timed(), rollup.mean_ms()) == (2, 1, 1)

@@ -40,7 +40,7 @@ def test_histograms_are_added_up_however_they_come(pairs: list[tuple[dict[int, i
     assert rollup.histogram == total
 
 
-def test_what_is_missing_or_too_much_is_noticed() -> None:
+def test_missing_or_extra_data_is_noticed() -> None:
     for results, packed, keys in [
         ({"up": 3}, sent({7: 2}), []),
         ({"up": 2}, sent({7: 1}), [256]),  # a duration of a phase instead of a whole check

@@ -59,7 +59,7 @@ def test_a_timeline_has_neither_gaps_nor_seams(flips: list[Flip], length: int, a
     assert all(one.end == other.begin and one.state is not other.state for one, other in pairwise(intervals))
 
 
-def test_what_the_window_cuts_off_keeps_when_and_why_it_began() -> None:
+def test_an_outage_cut_by_the_window_keeps_its_start_and_reason() -> None:
     [interval, *_] = timeline_of("UDDDDU", skip=3).intervals
     assert (interval.state, interval.began_at) == (State.DOWN, MOMENT + MINUTE)
     assert interval.begin == MOMENT + 3 * MINUTE
@@ -75,7 +75,7 @@ def test_unknown_maintenance_and_paused_are_neither_up_nor_down() -> None:
     assert uptime.seconds[State.MAINTENANCE] == 3 * 60
 
 
-def test_where_nothing_is_known_there_is_no_uptime() -> None:
+def test_without_known_states_there_is_no_uptime() -> None:
     uptime = Uptime.of(Timeline.of(flips_of("U"), since=MOMENT, until=MOMENT + MINUTE))
     assert (uptime.ratio, uptime.percent(), uptime.known_seconds) == (None, None, 0)
     assert uptime.seconds[State.UNKNOWN] == 60
@@ -100,7 +100,7 @@ def test_a_percentage_is_rounded_down(down: timedelta, percent: float, text: str
 
 
 @given(st.integers(0, 10**14), st.integers(0, 10**14), st.integers(0, 6))
-def test_a_percentage_is_never_more_than_what_it_was(good: int, down: int, digits: int) -> None:
+def test_a_percentage_is_never_rounded_up(good: int, down: int, digits: int) -> None:
     lengths = {State.UP: timedelta(microseconds=good), State.DOWN: timedelta(microseconds=down)}
     percent = Uptime({**dict.fromkeys(State, timedelta()), **lengths}).percent(digits)
     if percent is None:

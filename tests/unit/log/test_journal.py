@@ -23,9 +23,9 @@ def test_a_descriptor_is_the_journal_when_systemd_says_so(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("level", "priority"), [("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)]
 )
-def test_a_line_begins_with_how_grave_it_is(level: str, priority: int) -> None:
+def test_a_line_starts_with_its_priority(level: str, priority: int) -> None:
     assert with_priority(level, "text") == f"<{priority}>text"
 
 
-def test_what_nobody_knows_is_left_as_it_is() -> None:
+def test_an_unknown_level_adds_nothing() -> None:
     assert with_priority("loud", "text") == "text"

@@ -137,7 +137,7 @@ def test_logging_raises_nothing_whatever_it_is_given(lines: list[str], value: An
     assert {json.loads(line)["level"] for line in lines[4:]} == {"error", "warning"}
 
 
-def test_what_holds_itself_ends(lines: list[str]) -> None:
+def test_a_value_that_contains_itself_is_one_line(lines: list[str]) -> None:
     ring: list[Any] = []
     ring.append(ring)
     with lines_through(lines.append):
@@ -170,7 +170,7 @@ def test_arguments_that_do_not_fit_their_message_break_nothing(
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpcore", "httpcore.http11", "h2", "hpack.hpack", "asyncio", "trio"])
-def test_libraries_are_quiet_even_where_somebody_lets_them_speak(
+def test_libraries_are_quiet_even_if_their_level_is_lowered(
     lines: list[str], capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     logger, handler = logging.getLogger(name), logging.StreamHandler(io.StringIO())
@@ -231,7 +231,7 @@ raise ValueError("https://u:pw@h/?a=hunter2-secret hunter2-secret")
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_what_nobody_catches_is_one_line_too(log_format: str) -> None:
+def test_uncaught_exceptions_are_one_line_too(log_format: str) -> None:
     command = [sys.executable, "-c", UNCAUGHT, log_format]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     lines = ended.stderr.splitlines()
@@ -253,7 +253,7 @@ def test_without_stderr_nothing_fails(redirection: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_what_people_are_told_in_a_line_machines_are_told_in_parts(lines: list[str], log_format: str) -> None:
+def test_a_log_event_is_a_line_for_people_and_fields_for_machines(lines: list[str], log_format: str) -> None:
     log.configure(log_format)
     log.mask(["Zq7x-word"])
     with lines_through(lines.append):

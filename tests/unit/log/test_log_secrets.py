@@ -114,9 +114,7 @@ WAYS = len(written(MARK))
 @given(secret=secrets, noise=hostile, way=st.integers(0, WAYS - 1))
 @example(secret=f"{MARK}'\"{MARK}", noise="\n", way=0)
 @example(secret=f"{MARK}'\"{MARK}", noise="\n", way=1)
-def test_no_secret_of_the_configuration_is_told_whoever_speaks(
-    log_format: str, secret: str, noise: str, way: int
-) -> None:
+def test_no_line_has_a_secret_of_the_configuration(log_format: str, secret: str, noise: str, way: int) -> None:
     log.mask([secret], targets_with(secret))
     basic = b64encode(f"someone:{secret}".encode()).decode()
     text = written(secret)[way]
@@ -138,7 +136,7 @@ def test_no_secret_of_the_configuration_is_told_whoever_speaks(
 
 @formats
 @given(secret=secrets, noise=hostile)
-def test_no_address_tells_a_secret_that_nobody_has_configured(log_format: str, secret: str, noise: str) -> None:
+def test_addresses_show_no_secret_even_if_it_is_not_configured(log_format: str, secret: str, noise: str) -> None:
     safe = quote(secret, safe="")
     address = f"https://someone:{safe}@a.example/x?token={safe}&{safe}#{safe}"
     with told(log_format) as lines:
@@ -159,7 +157,7 @@ def test_no_address_tells_a_secret_that_nobody_has_configured(log_format: str, s
     milliseconds=st.floats(0, 1e9),
     status=st.none() | st.integers(100, 599),
 )
-def test_lines_of_checks_are_one_line_and_hold_what_was_found(
+def test_lines_of_checks_are_one_line_with_the_result(
     log_format: str, name: str, address: str, detail: str, secret: str, milliseconds: float, status: int | None
 ) -> None:
     lines, shown = Lines(log_format), without_secrets(address)

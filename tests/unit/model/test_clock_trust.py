@@ -39,7 +39,7 @@ def test_a_start_long_after_the_outbox_was_alive_is_in_doubt_for_a_day(
     assert told == leaps
 
 
-def test_a_leap_against_the_steady_clock_is_in_doubt_for_a_day_and_told_once() -> None:
+def test_a_leap_of_the_clock_is_distrusted_for_a_day_and_reported_once() -> None:
     steady, leaps = 0.0, list[float]()
     trust = ClockTrust(leaps.append, lambda: steady)
     assert not trust.trusts(NOW), "before anything is known"

@@ -79,7 +79,9 @@ def views(text: str) -> list[PlaceView]:
         ("p3 d7 u5", 2, State.DEGRADED, 7, "down at nyc only, up at sgp: 503; fra is paused"),
     ],
 )  # fmt: skip
-def test_what_places_come_to(text: str, quorum: int, state: State, minute: float | None, detail: str | None) -> None:
+def test_the_combined_state_of_places(
+    text: str, quorum: int, state: State, minute: float | None, detail: str | None
+) -> None:
     reason = Reason.STATUS if detail and "503" in detail else Reason.INTERNAL
     cause = None if detail is None else Fault(reason, detail)
     assert combine(views(text), quorum) == Combined(state, None if minute is None else at(minute), cause)
@@ -161,7 +163,7 @@ def test_only_the_newest_view_of_each_place_counts(
         (Combined(State.PENDING), 8, 5),
     ],
 )
-def test_when_a_decision_begins(combined: Combined, now: float, minute: float) -> None:
+def test_when_a_decision_starts(combined: Combined, now: float, minute: float) -> None:
     standing = Standing(State.UP, at(5), State.UP, flips=4)
     after = decided(standing, combined, at(now))
     assert after.since == at(minute)
@@ -169,7 +171,7 @@ def test_when_a_decision_begins(combined: Combined, now: float, minute: float) -
 
 
 @pytest.mark.parametrize("state", State)
-def test_bad_news_that_is_not_decided_on_yet_degrades_what_was_well(state: State) -> None:
+def test_undecided_bad_news_degrades_a_target_that_was_up(state: State) -> None:
     standing = Standing(state, at(1), state)
     early = combine(views("d3 . ."), 2)
     stays = state in {State.PENDING, State.DEGRADED, State.DOWN}

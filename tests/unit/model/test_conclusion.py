@@ -35,7 +35,7 @@ def failures(*steps: float) -> list[Outcome]:
     return [a_failure(at=MOMENT + step * INTERVAL) for step in steps]
 
 
-def test_a_check_that_agrees_is_no_news() -> None:
+def test_a_check_that_agrees_changes_nothing() -> None:
     outcome = an_outcome()
     conclusion = conclude(TARGET, outcome, UP, MOMENT - INTERVAL)
     assert conclusion == Conclusion(outcome, UP)
@@ -67,7 +67,7 @@ def test_a_flip_knows_when_a_check_last_found_the_target_up() -> None:
     assert flip.last_up_at is None
 
 
-def test_a_flip_begins_with_the_first_failure_and_is_confirmed_by_the_last() -> None:
+def test_a_flip_starts_with_the_first_failure_and_is_confirmed_by_the_last() -> None:
     outcomes = failures(0, 1, 2)
     first, second, third = concluded(*outcomes, first=UP)
     assert (first.flips, second.flips) == ((), ())
@@ -103,12 +103,12 @@ def test_the_first_check_of_a_run_has_no_gap_before_it() -> None:
     assert not conclusion.is_news
 
 
-def test_a_clock_that_was_set_back_is_no_gap() -> None:
+def test_a_clock_that_was_set_back_makes_no_gap() -> None:
     conclusion = conclude(TARGET, an_outcome(at=MOMENT - timedelta(days=1)), UP, MOMENT)
     assert not conclusion.is_news
 
 
-def test_what_the_monitor_is_to_blame_for_becomes_unknown() -> None:
+def test_faults_of_the_monitor_become_unknown() -> None:
     fault = Fault(Reason.LOCAL, "no route to host")
     found = concluded(*(a_failure(at=MOMENT + step * INTERVAL, fault=fault) for step in range(4)), first=UP)
     assert [[flip.state for flip in conclusion.flips] for conclusion in found] == [[], [], [State.UNKNOWN], []]
@@ -146,7 +146,7 @@ def test_flips_follow_one_another_without_a_break(steps: list[tuple[str, float]]
         assert after.is_news or (after.standing is before and not after.flips)
 
 
-def test_whoever_is_checked_while_paused_is_so_no_more() -> None:
+def test_a_check_ends_a_pause() -> None:
     """Its note may have met a full disk: the check repeats the end of the pause."""
     paused = UP.held(State.PAUSED, MOMENT)
     first, second = concluded(*(an_outcome(at=MOMENT + step * INTERVAL) for step in (1, 2)), first=paused)

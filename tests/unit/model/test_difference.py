@@ -33,7 +33,7 @@ def test_targets_come_and_go_by_their_names() -> None:
     assert not found.is_empty
 
 
-def test_what_is_checked_in_the_same_way_has_another_name_where_no_other_is() -> None:
+def test_an_unchanged_target_under_a_new_name_is_renamed_if_unambiguous() -> None:
     told_otherwise = replace(C, group="shop", alerts=TargetAlerts(description="x"))
     slower, twin = replace(C, interval_seconds=11.0), a_target("d")
     assert difference([A], [told_otherwise]).renamed == {"a": "c"}
@@ -44,7 +44,7 @@ def test_what_is_checked_in_the_same_way_has_another_name_where_no_other_is() ->
     assert difference([A], [A, C]).renamed == {}
 
 
-def test_of_what_is_the_same_the_object_stays() -> None:
+def test_unchanged_targets_keep_their_objects() -> None:
     found = difference([A, B], [a_target("b"), a_target("a")])  # the order in the file does not matter
     assert found.is_empty
     assert [one is other for one, other in zip(found.targets, (B, A), strict=True)] == [True, True]

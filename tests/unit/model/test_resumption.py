@@ -58,13 +58,13 @@ def test_the_time_in_which_the_daemon_was_not_there_is_unknown(state: State) -> 
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.PENDING])
-def test_what_was_unknown_stays_so(state: State) -> None:
+def test_an_unknown_state_stays_unknown(state: State) -> None:
     past = standing(state)
     found = resumed({"Checkout": past})
     assert found == Resumption({"Checkout": past}, frozenset(), (), frozenset())
 
 
-def test_what_was_never_checked_has_no_past() -> None:
+def test_a_target_without_checks_has_no_past() -> None:
     assert resumed({}) == Resumption({}, frozenset(), (), frozenset())
     assert resumed({}, alive_at=None) == Resumption({}, frozenset(), (), frozenset())
 
@@ -146,7 +146,7 @@ def test_a_target_that_is_enabled_again_is_unknown_and_then_what_it_is() -> None
     assert (flip.state, flip.before, flip.at) == (State.DOWN, State.UNKNOWN, NOW + STEP)
 
 
-def test_a_target_that_was_paused_before_its_first_check_begins_with_it() -> None:
+def test_a_target_paused_before_its_first_check_starts_with_it() -> None:
     found = resumed({"Checkout": standing(State.PAUSED, before=State.PENDING)})
     [flip] = seen(found.standings["Checkout"], an_outcome(at=NOW + STEP))
     assert (flip.state, flip.before) == (State.UP, State.UNKNOWN)
@@ -159,7 +159,7 @@ def test_a_maintenance_outlives_a_restart() -> None:
 
 
 @pytest.mark.parametrize("alive_at", [None, NOW + HOUR])
-def test_where_nobody_knows_until_when_it_watched_it_is_unknown_from_now_on(alive_at: datetime | None) -> None:
+def test_without_a_known_end_of_the_watch_targets_are_unknown_from_now_on(alive_at: datetime | None) -> None:
     found = resumed({"Checkout": standing(State.UP)}, alive_at=alive_at)
     assert [flip.at for flip in found.flips] == [NOW]
 

@@ -159,7 +159,7 @@ def test_the_operator_has_the_last_word() -> None:
         ("", "d", State.UNKNOWN),
     ],
 )
-def test_a_maintenance_has_a_shadow_that_stands_when_it_ends(before: str, meanwhile: str, then: State) -> None:
+def test_the_state_found_during_maintenance_applies_at_its_end(before: str, meanwhile: str, then: State) -> None:
     first = history(before)[-1] if before else Standing()
     held = first.held(State.MAINTENANCE, at(10))
     assert held.held(State.MAINTENANCE, at(11)) is held
@@ -220,7 +220,7 @@ def test_flips_of_one_moment_have_names_of_their_own() -> None:
         ({"fault": Fault(Reason.INTERNAL, "")}, State.UNKNOWN),
     ],
 )
-def test_what_one_check_says(changes: dict[str, Any], state: State) -> None:
+def test_the_verdict_of_one_check(changes: dict[str, Any], state: State) -> None:
     outcome = an_outcome(**changes)
     assert sighting_of(outcome) == Sighting(state, outcome.started_at)
 
@@ -317,7 +317,7 @@ class Reference:
 
 
 @given(st.text("ugd", max_size=60), THRESHOLDS)
-def test_the_state_is_what_the_whole_past_says(letters: str, thresholds: Thresholds) -> None:
+def test_the_state_follows_from_the_whole_past(letters: str, thresholds: Thresholds) -> None:
     reference = Reference(thresholds)
     expected = [reference.see(LETTERS[letter]) for letter in letters]
     assert [standing.state for standing in history(letters, thresholds)] == expected
@@ -337,5 +337,5 @@ def test_fewer_own_faults_than_it_takes_change_nothing(
     assert [states[index] for index in ends] == [standing.state for standing in history(letters, thresholds)]
 
 
-def test_a_word_that_is_no_state_is_unknown() -> None:
+def test_an_invalid_state_is_unknown() -> None:
     assert [state_named(word) for word in ("down", "blocked", "")] == [State.DOWN, State.UNKNOWN, State.UNKNOWN]

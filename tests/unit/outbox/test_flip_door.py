@@ -38,18 +38,18 @@ def a_flip(target: str) -> Flip:
         ("INTO flips", {"postgres/tables/flips.py"}),
     ],
 )
-def test_nobody_else_records_flips(word: str, files: set[str]) -> None:
+def test_only_one_module_records_flips(word: str, files: set[str]) -> None:
     assert {path.relative_to(WATCHER).as_posix() for path in WATCHER.rglob("*.py") if word in path.read_text()} == files
 
 
-def test_what_belongs_together_is_recorded_together_flips_first(outbox: Outbox) -> None:
+def test_related_entries_are_recorded_together_flips_first(outbox: Outbox) -> None:
     standings = [("default", "a", "[]")]
     record_flips(outbox, [a_flip("a")], now=NOW, beside=[("failure", "{}")], standings=standings)
     assert [entry.kind for entry in outbox.peek(10, 10**6)] == ["flip", "failure"]
     assert outbox.standings("default") == {"a": "[]"}
 
 
-def test_what_ended_is_recorded_in_its_order_with_the_same_ids_each_time(outbox: Outbox) -> None:
+def test_ends_are_recorded_in_order_with_the_same_ids_each_time(outbox: Outbox) -> None:
     names = [f"{number}" for number in range(2 * MAX_AT_ONCE + 1)]
     for _ in range(2):
         record_ended(outbox, [a_flip(name) for name in names], NOW)

@@ -113,7 +113,7 @@ def test_many_targets_become_several_entries(outbox: Outbox) -> None:
     assert [row["target"] for row in rollups(outbox)] == names
 
 
-def test_what_a_crash_cut_off_is_rolled_up_at_the_next_start(path: Path, outbox: Outbox) -> None:
+def test_minutes_cut_by_a_crash_are_rolled_up_at_the_next_start(path: Path, outbox: Outbox) -> None:
     measure(outbox, NOW, an_outcome("a"), an_outcome("b"))
     with closing(Outbox(path)) as another:  # the first is not closed: memory is empty
         measure(another, NOW + 30, an_outcome("a"))

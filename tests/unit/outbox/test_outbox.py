@@ -86,7 +86,7 @@ def test_a_look_is_bounded_by_rows_and_by_bytes(outbox: Outbox) -> None:
     assert len(outbox.peek(100, 1)) == 1, "what is larger than the bound must go too"
 
 
-def test_what_is_taken_off_is_gone_and_the_rest_stays(outbox: Outbox) -> None:
+def test_deleted_entries_are_gone_and_the_rest_stays(outbox: Outbox) -> None:
     fill(outbox, "a", "bb", "ccc")
     first, second, _ = outbox.peek(**EVERYTHING)
     outbox.remove([second])
@@ -107,7 +107,7 @@ def test_no_id_is_used_twice(outbox: Outbox) -> None:
     assert outbox.peek(**EVERYTHING)[0].id > max(ids)
 
 
-def test_what_is_appended_at_once_is_there_as_a_whole_or_not_at_all(outbox: Outbox) -> None:
+def test_entries_appended_together_exist_all_or_none(outbox: Outbox) -> None:
     def failing() -> Iterator[tuple[str, str, str]]:
         yield "default", "Checkout", "up"
         raise KeyError("something went wrong on the way")
@@ -167,12 +167,12 @@ def test_past_the_bound_of_age_the_oldest_go(outbox: Outbox) -> None:
     assert drop_oldest(outbox, max_bytes=0, created_before=100.0) == 0
 
 
-def test_what_is_exactly_a_load_of_what_is_dropped_is_dropped(outbox: Outbox) -> None:
+def test_all_old_entries_are_dropped_whatever_the_size_of_a_step(outbox: Outbox) -> None:
     fill(outbox, *["x"] * (1 + 2 * DROPPED_AT_ONCE_ROWS))
     assert drop_oldest(outbox, max_bytes=0, created_before=0.0) == 1 + 2 * DROPPED_AT_ONCE_ROWS
 
 
-def test_what_is_refused_is_set_aside_with_the_error(path: Path, outbox: Outbox) -> None:
+def test_refused_entries_are_set_aside_with_the_error(path: Path, outbox: Outbox) -> None:
     fill(outbox, "good", "bad", "better")
     outbox.set_aside(outbox.peek(**EVERYTHING)[1], "a value that it cannot hold", 7.0)
     assert payloads(outbox) == ["good", "better"]
@@ -180,7 +180,7 @@ def test_what_is_refused_is_set_aside_with_the_error(path: Path, outbox: Outbox)
     assert set_aside(path) == [("failure", 7.0, "a value that it cannot hold", "bad")]
 
 
-def test_what_was_dropped_meanwhile_is_not_counted_as_set_aside(outbox: Outbox) -> None:
+def test_entries_dropped_meanwhile_are_not_counted_as_set_aside(outbox: Outbox) -> None:
     fill(outbox, "bad", "good")
     bad = outbox.peek(1, 1)[0]
     outbox.remove([bad])
@@ -188,7 +188,7 @@ def test_what_was_dropped_meanwhile_is_not_counted_as_set_aside(outbox: Outbox) 
     assert sums(outbox) == (1, 4)
 
 
-def test_little_is_kept_of_what_is_refused(path: Path, outbox: Outbox) -> None:
+def test_refused_entries_are_bounded(path: Path, outbox: Outbox) -> None:
     more = 50
     with closing(sqlite3.connect(path)) as database:
         rows = [(number,) for number in range(module.MAX_SET_ASIDE_ROWS)]
@@ -290,7 +290,7 @@ def test_a_file_of_something_else_is_moved_aside_and_named(path: Path) -> None:
     assert path.with_name(name).read_bytes() == random.Random(1).randbytes(100_000)
 
 
-def test_what_lies_beside_a_damaged_file_goes_with_it(path: Path) -> None:
+def test_files_beside_a_damaged_one_are_moved_with_it(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).write_bytes(b"nothing of SQLite's" * 1000)
     with closing(Outbox(path)) as outbox:
@@ -367,7 +367,7 @@ def test_a_file_of_a_format_that_is_none_is_damaged(path: Path) -> None:
         assert len(outbox.take_notices()) == 1
 
 
-def test_a_file_whose_id_is_none_is_damaged(path: Path) -> None:
+def test_a_file_with_an_invalid_id_is_damaged(path: Path) -> None:
     Outbox(path).close()
     with closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE meta SET value = 'no id' WHERE key = 'id'")
@@ -397,7 +397,7 @@ def a_large_file(path: Path) -> None:
         fill(outbox, *(f"{number} " + "x" * 30_000 for number in range(200)))
 
 
-async def test_damage_that_is_met_on_the_way_is_told_and_a_new_file_begun(path: Path) -> None:
+async def test_damage_found_later_is_reported_and_a_new_file_started(path: Path) -> None:
     a_large_file(path)
     outbox = Outbox(path)
     old_ids = {entry.id for entry in outbox.peek(**EVERYTHING)}
@@ -415,7 +415,7 @@ async def test_damage_that_is_met_on_the_way_is_told_and_a_new_file_begun(path: 
     await disk.run(Outbox.close)
 
 
-def test_what_was_in_flight_when_the_file_was_damaged_takes_nothing_off_the_new_one(path: Path) -> None:
+def test_entries_in_flight_at_the_damage_delete_nothing_from_the_new_file(path: Path) -> None:
     a_large_file(path)
     with closing(Outbox(path)) as outbox:
         in_flight = outbox.peek(10, 10**12)

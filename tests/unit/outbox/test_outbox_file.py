@@ -57,7 +57,7 @@ def names(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("suffixes", [ALL, MAIN, BESIDE, ("-wal",), ("-shm",), ("", "-wal")])
-def test_what_is_deleted_while_it_is_in_use_is_written_anew_with_all_that_waits(
+def test_a_file_deleted_while_in_use_is_rewritten_with_all_waiting_entries(
     path: Path, suffixes: tuple[str, ...]
 ) -> None:
     outbox = Outbox(path)
@@ -86,7 +86,7 @@ def test_what_is_deleted_while_it_is_in_use_is_written_anew_with_all_that_waits(
 
 
 @pytest.mark.parametrize("suffixes", [ALL, BESIDE])
-async def test_what_is_deleted_in_the_last_moment_is_there_at_the_next_start(
+async def test_a_file_deleted_in_the_last_moment_exists_at_the_next_start(
     path: Path, suffixes: tuple[str, ...]
 ) -> None:
     disk = OutboxThread(Outbox(path))
@@ -134,7 +134,7 @@ def test_where_it_cannot_be_written_anew_nothing_is_taken_in_and_all_can_be_take
         assert outbox.rows == 2
 
 
-def test_where_there_is_no_room_it_is_written_anew_as_soon_as_there_is(path: Path) -> None:
+def test_without_room_the_file_is_rewritten_as_soon_as_there_is(path: Path) -> None:
     with closing(Outbox(path)) as outbox:
         fill(outbox, "a", "b")
         delete(path)
@@ -149,7 +149,7 @@ def test_where_there_is_no_room_it_is_written_anew_as_soon_as_there_is(path: Pat
             assert payloads(again) == ["a", "b", "c"]
 
 
-def test_what_is_lost_for_good_is_told(tmp_path: Path) -> None:
+def test_permanent_losses_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     outbox = Outbox(folder / "outbox.sqlite")
@@ -162,7 +162,7 @@ def test_what_is_lost_for_good_is_told(tmp_path: Path) -> None:
     assert outbox.take_notices() == []
 
 
-def test_what_others_do_with_it_while_it_is_in_use_is_no_deletion(path: Path) -> None:
+def test_harmless_operations_on_the_file_are_not_deletions(path: Path) -> None:
     with closing(Outbox(path)) as outbox:
         for number in range(3):
             fill(outbox, "x" * 100_000)

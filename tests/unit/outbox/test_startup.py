@@ -45,7 +45,7 @@ def flips(outbox: Outbox) -> list[tuple[object, ...]]:
     return [(row["target"], datetime.fromisoformat(row["at"]), row["state"]) for row in rows]
 
 
-def test_the_gap_is_noted_and_what_was_seen_before_it_still_counts(outbox: Outbox) -> None:
+def test_the_gap_is_recorded_and_earlier_results_still_count(outbox: Outbox) -> None:
     standings = resume_from(outbox, [a_target()], "default", NOW)
     checkout = standings["Checkout"]
     assert (checkout.state, checkout.before, checkout.unconfirmed) == (State.UNKNOWN, State.UP, UP.unconfirmed)
@@ -67,7 +67,7 @@ def test_another_location_has_another_past(outbox: Outbox) -> None:
     assert set(outbox.standings("default")) == {"Checkout", "Old"}
 
 
-def test_who_leaves_a_location_pauses_all_that_was_watched_there(outbox: Outbox) -> None:
+def test_leaving_a_location_pauses_all_its_targets(outbox: Outbox) -> None:
     resume_from(outbox, [a_target(), a_target("Old")], "default", NOW)
     resume_from(outbox, [a_target()], "vienna", NOW + 60)
     assert [(name, state) for name, _, state in flips(outbox)][-2:] == [("Checkout", "paused"), ("Old", "paused")]
@@ -75,7 +75,7 @@ def test_who_leaves_a_location_pauses_all_that_was_watched_there(outbox: Outbox)
     assert (back["Checkout"].state, back["Checkout"].before) == (State.UNKNOWN, State.UP)
 
 
-def test_what_was_taken_out_is_known_for_a_while(outbox: Outbox) -> None:
+def test_removed_targets_are_known_for_a_while(outbox: Outbox) -> None:
     resume_from(outbox, [], "default", NOW)
     resume_from(outbox, [], "default", NOW + FORGET_SECONDS - 3700)
     assert set(outbox.standings("default")) == {"Checkout", "Old"}
@@ -106,7 +106,7 @@ def test_a_time_that_makes_no_sense_is_not_taken(path: Path, outbox: Outbox, val
 @pytest.mark.parametrize(
     "text", ["no JSON", "7", "[]", '["sideways", null, "up", []]', '["up", "yesterday", "up", []]']
 )
-def test_a_standing_that_nobody_understands_is_a_new_one(text: str) -> None:
+def test_an_unreadable_standing_is_replaced_by_a_new_one(text: str) -> None:
     assert decode_standing(text) == Standing()
 
 

@@ -69,7 +69,7 @@ def fill(outbox: Outbox, *payloads: str) -> list[Entry]:
     return waiting(outbox)
 
 
-def test_what_is_stored_waits_no_more_and_is_forgotten_in_time(outbox: Outbox, path: Path, steady: Steady) -> None:
+def test_stored_entries_no_longer_wait_and_are_deleted_in_time(outbox: Outbox, path: Path, steady: Steady) -> None:
     outbox.mark_stored(fill(outbox, "a", "bb")[:1])
     assert payloads(outbox) == ["bb"]
     steady.seconds += 40
@@ -82,7 +82,7 @@ def test_what_is_stored_waits_no_more_and_is_forgotten_in_time(outbox: Outbox, p
     assert (outbox.kept_bytes, in_the_file(path)) == (0, 0)
 
 
-def test_what_is_stored_is_forgotten_before_anything_is_dropped_that_waits(outbox: Outbox, path: Path) -> None:
+def test_stored_entries_are_deleted_before_waiting_ones_are_dropped(outbox: Outbox, path: Path) -> None:
     outbox.mark_stored(fill(outbox, "1234567"))
     outbox.mark_stored(fill(outbox, "12345"))
     fill(outbox, "123")
@@ -92,7 +92,7 @@ def test_what_is_stored_is_forgotten_before_anything_is_dropped_that_waits(outbo
     assert (payloads(outbox), outbox.kept_bytes, in_the_file(path)) == ([], 0, 0)
 
 
-def test_what_a_database_has_lost_waits_again_in_its_order_over_a_restart_as_well(outbox: Outbox, path: Path) -> None:
+def test_entries_lost_by_the_database_wait_again_in_order_also_across_a_restart(outbox: Outbox, path: Path) -> None:
     entries = fill(outbox, "a", "b", "c")
     outbox.mark_stored(entries)
     fill(outbox, "d")
@@ -109,7 +109,7 @@ def test_what_a_database_has_lost_waits_again_in_its_order_over_a_restart_as_wel
 
 
 @pytest.mark.parametrize("value", ["-1", "9e18", "9000000000000000000", "'no number'", "NULL"])
-def test_where_a_disk_has_spoilt_what_is_known_to_be_stored_a_loss_is_noticed(
+def test_a_loss_is_noticed_even_if_the_record_of_stored_entries_is_damaged(
     outbox: Outbox, path: Path, value: str
 ) -> None:
     outbox.mark_stored(fill(outbox, "a"))

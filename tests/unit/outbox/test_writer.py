@@ -98,7 +98,7 @@ def measured_in(outbox: Outbox) -> list[str]:
     return [target for _, _, payload in outbox.journal(ALL_MINUTES) for target, *_ in json.loads(payload)]
 
 
-async def test_failures_are_kept_in_their_order_and_told_then(writer: OutboxWriter, outbox: Outbox, told: Told) -> None:
+async def test_failures_are_stored_in_order_and_then_reported(writer: OutboxWriter, outbox: Outbox, told: Told) -> None:
     names = [f"site {number}" for number in range(MAX_AT_ONCE + 5)]
     for name in names:
         writer.put(failed(name))
@@ -119,7 +119,9 @@ async def test_the_last_slot_is_known_also_when_the_clock_is_set_back(writer: Ou
     assert outbox.meta("slots_until") == (MOMENT + timedelta(hours=2)).timestamp()
 
 
-async def test_what_comes_together_is_written_together(writer: OutboxWriter, outbox: Outbox, told: Told) -> None:
+async def test_conclusions_that_arrive_together_are_written_together(
+    writer: OutboxWriter, outbox: Outbox, told: Told
+) -> None:
     for number in range(MAX_AT_ONCE + 5):
         writer.put(failed(f"site {number}"))
     writer.close()
@@ -149,7 +151,7 @@ async def test_successes_gather_and_news_does_not_wait(
     assert found == [["a"], ["a"], list("abc"), list("abc"), list("abcde"), list("abcdef")]
 
 
-async def test_of_a_success_its_measurement_is_kept_and_nobody_is_woken(
+async def test_the_measurement_of_a_success_is_stored_without_waking_the_drain(
     writer: OutboxWriter, outbox: Outbox, told: Told
 ) -> None:
     writer.put(Conclusion(an_outcome("a")))
@@ -186,7 +188,7 @@ async def test_a_flip_of_a_success_wakes_who_stores_it(writer: OutboxWriter, tol
     assert told.kept == 1
 
 
-async def test_no_failure_is_told_before_it_is_on_disk(writer: OutboxWriter, disk: Disk, told: Told) -> None:
+async def test_no_failure_is_reported_before_it_is_on_disk(writer: OutboxWriter, disk: Disk, told: Told) -> None:
     on_disk: list[tuple[int, int]] = []
 
     async def look() -> None:
@@ -201,7 +203,7 @@ async def test_no_failure_is_told_before_it_is_on_disk(writer: OutboxWriter, dis
     assert told.stored == ["a"]
 
 
-async def test_of_what_is_on_disk_somebody_is_told_and_now_and_then_of_nothing(
+async def test_the_drain_is_woken_for_new_entries_and_now_and_then_without(
     disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     batches: list[list[str]] = []
@@ -262,7 +264,7 @@ async def test_a_disk_that_fails_while_nothing_comes_is_noticed_as_well(
     nursery.cancel_scope.cancel()
 
 
-async def test_past_the_bound_the_oldest_are_given_up_and_told(writer: OutboxWriter, told: Told) -> None:
+async def test_past_the_bound_the_oldest_are_dropped_and_reported(writer: OutboxWriter, told: Told) -> None:
     writer.put(Conclusion(an_outcome("success")))
     for name in ("site 0", "site 1"):
         writer.put(failed(name))
@@ -276,7 +278,7 @@ async def test_past_the_bound_the_oldest_are_given_up_and_told(writer: OutboxWri
 
 
 @pytest.mark.slow
-async def test_what_is_given_up_while_it_is_written_is_told_once(writer: OutboxWriter, disk: Disk, told: Told) -> None:
+async def test_entries_dropped_during_a_write_are_reported_once(writer: OutboxWriter, disk: Disk, told: Told) -> None:
     async def fill_up() -> None:
         disk.before = trio.lowlevel.checkpoint
         late = failed("late")
@@ -352,7 +354,7 @@ async def test_the_bounds_are_kept_and_complained_of_once_a_minute(
     nursery.cancel_scope.cancel()
 
 
-async def test_what_is_too_old_goes(
+async def test_entries_that_are_too_old_are_dropped(
     disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     writer = a_writer(disk, told, Bounds(max_bytes=10**9, max_age_seconds=10.0))

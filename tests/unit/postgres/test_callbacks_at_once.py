@@ -22,7 +22,7 @@ class Turns(trio.abc.Instrument):
         self.count += 1
 
 
-async def test_what_asyncio_has_to_do_takes_few_turns_and_leaves_some_to_others() -> None:
+async def test_asyncio_callbacks_take_few_turns_and_leave_some_to_others() -> None:
     turns, ran_in = Turns(), list[int]()
 
     async def schedule() -> None:

@@ -132,7 +132,7 @@ async def test_an_outage_costs_nothing_but_time(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_database_that_is_away_from_the_start_is_told_of_once(
+async def test_a_database_unavailable_from_the_start_is_reported_once(
     drain: Drain, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     store.error = AWAY
@@ -161,7 +161,7 @@ async def test_tries_come_ever_more_seldom_and_at_no_two_replicas_at_once(
     nursery.cancel_scope.cancel()
 
 
-async def test_after_an_outage_the_next_one_begins_with_short_waits(
+async def test_after_an_outage_the_next_one_starts_with_short_waits(
     drain: Drain, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     store.error = AWAY
@@ -176,7 +176,7 @@ async def test_after_an_outage_the_next_one_begins_with_short_waits(
     nursery.cancel_scope.cancel()
 
 
-async def test_the_tables_are_made_and_the_targets_told_after_each_outage(
+async def test_the_tables_are_created_and_the_targets_registered_after_each_outage(
     drain: Drain, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     nursery.start_soon(drain.run, ready)
@@ -191,7 +191,7 @@ async def test_the_tables_are_made_and_the_targets_told_after_each_outage(
     nursery.cancel_scope.cancel()
 
 
-async def test_where_the_end_of_another_outbox_finds_no_room_what_waits_is_stored_first(
+async def test_if_another_outbox_ends_without_room_waiting_entries_are_stored_first(
     disk: Disk, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Otherwise a disk full of waiting entries would stay full."""
@@ -220,7 +220,7 @@ async def test_where_the_end_of_another_outbox_finds_no_room_what_waits_is_store
     nursery.cancel_scope.cancel()
 
 
-async def test_an_idle_database_is_told_until_when_the_outbox_knows(
+async def test_an_idle_database_gets_the_time_last_alive(
     drain: Drain,
     disk: Disk,
     store: Store,
@@ -237,7 +237,7 @@ async def test_an_idle_database_is_told_until_when_the_outbox_knows(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_stream_of_entries_that_never_ends_still_tells_until_when_it_is_complete(
+async def test_an_endless_stream_of_entries_still_stores_until_when_it_is_complete(
     drain: Drain, disk: Disk, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     class Busy(Store):
@@ -273,7 +273,7 @@ async def test_until_all_is_stored_nothing_is_said_to_be_complete(
     nursery.cancel_scope.cancel()
 
 
-async def test_what_a_database_has_lost_that_goes_back_in_time_is_stored_again(
+async def test_entries_that_a_restored_database_lost_are_stored_again(
     disk: Disk, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     with capture_logs() as logs:
@@ -293,7 +293,7 @@ async def test_what_a_database_has_lost_that_goes_back_in_time_is_stored_again(
     assert [line["entries"] for line in logs if "lost" in line["event"]] == [2]
 
 
-async def test_what_is_stored_is_kept_for_a_minute_and_while_the_database_is_away(
+async def test_stored_entries_are_kept_for_a_minute_and_during_outages(
     tmp_path: Path, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     with closing(Outbox(tmp_path / "steady.sqlite", trio.current_time)) as outbox, capture_logs():
@@ -309,7 +309,7 @@ async def test_what_is_stored_is_kept_for_a_minute_and_while_the_database_is_awa
         nursery.cancel_scope.cancel()
 
 
-async def test_what_comes_in_a_moment_goes_together(
+async def test_entries_of_one_moment_are_stored_together(
     drain: Drain,
     disk: Disk,
     store: Store,
@@ -506,7 +506,7 @@ async def test_closed_it_ends_at_once_when_the_database_is_there_and_nothing_wai
     assert trio.current_time() == closed_at
 
 
-async def test_what_came_just_before_it_was_closed_is_stored(
+async def test_entries_just_before_the_close_are_stored(
     disk: Disk, ready: trio.Event, autojump_clock: trio.testing.MockClock
 ) -> None:
     class Closing(Store):
@@ -580,7 +580,7 @@ async def test_whenever_it_is_cancelled_nothing_is_lost(disk: Disk, ready: trio.
     assert left(disk) == []
 
 
-async def test_what_is_new_of_the_daemon_is_told_once(
+async def test_news_of_the_daemon_is_stored_once(
     drain: Drain, store: Store, ready: trio.Event, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:
@@ -595,7 +595,7 @@ async def test_what_is_new_of_the_daemon_is_told_once(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_is_new_of_the_daemon_is_told_when_the_store_comes_back(
+async def test_news_of_the_daemon_is_stored_when_the_store_comes_back(
     drain: Drain, store: Store, ready: trio.Event, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:

@@ -48,7 +48,7 @@ def test_partitions_are_there_before_they_are_needed() -> None:
     ]
 
 
-def test_what_would_be_dropped_at_once_is_not_needed() -> None:
+def test_partitions_that_would_expire_at_once_are_not_needed() -> None:
     assert needed_names(NOW, timedelta(days=30))[0] == "failures_2026_10"
     assert needed_names(NOW, timedelta(days=22))[0] == "failures_2026_11"
 
@@ -70,7 +70,7 @@ def test_a_partition_is_dropped_once_its_end_is_no_longer_kept() -> None:
     assert outlived_names(hours, timedelta(days=1)) == hours[:1]
 
 
-def test_a_partition_that_ends_just_when_keeping_begins_is_kept() -> None:
+def test_a_partition_that_ends_exactly_at_the_limit_is_kept() -> None:
     midnight = datetime(2026, 11, 23, tzinfo=UTC)
     assert outlived_names(["rollups_minutes_2026_11_15"], now=midnight) == []
     assert outlived_names(["rollups_minutes_2026_11_15"], now=midnight + timedelta(microseconds=1)) != []
@@ -101,7 +101,7 @@ def test_a_partition_that_ends_just_when_keeping_begins_is_kept() -> None:
         "",
     ],
 )
-def test_what_is_not_ours_is_never_dropped(name: str) -> None:
+def test_foreign_tables_are_never_dropped(name: str) -> None:
     assert parse_partition(name) is None
     assert outlived_names([name]) == []
 
@@ -115,7 +115,7 @@ def test_each_moment_has_one_partition_and_each_name_is_read_back(table: Table, 
 
 
 @given(moments, st.timedeltas(timedelta(hours=1), timedelta(days=1000)))
-def test_what_is_needed_is_never_dropped(now: datetime, keep_failures: timedelta) -> None:
+def test_needed_partitions_are_never_dropped(now: datetime, keep_failures: timedelta) -> None:
     assert outlived_names(needed_names(now, keep_failures), keep_failures, now) == []
     present = {partition_of(table, now).name for table in (FAILURES, MINUTES, HOURS)}
     assert present <= set(needed_names(now, keep_failures))

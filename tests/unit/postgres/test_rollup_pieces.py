@@ -44,7 +44,7 @@ def test_a_window_is_days_with_hours_and_minutes_at_its_edges() -> None:
     ]
 
 
-def test_what_is_marked_is_read_from_what_is_finer() -> None:
+def test_marked_rollups_are_read_from_finer_ones() -> None:
     marked = {(DAY, D + DAY), (HOUR, D + DAY + 5 * HOUR), (HOUR, D + DAY + 6 * HOUR)}
     assert pieces_of(D, D + 2 * DAY, marked=marked) == [
         Piece(DAY, D, D + DAY),

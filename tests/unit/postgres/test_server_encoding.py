@@ -23,7 +23,7 @@ TEXT = "Störung Ж € 🚧 \\n"
         ("EUC_TW", r"St\xf6rung \u0416 \u20ac \U0001f6a7 \n"),
     ],
 )
-def test_what_a_database_cannot_hold_is_escaped(encoding: str, held: str) -> None:
+def test_unstorable_characters_are_escaped(encoding: str, held: str) -> None:
     assert fitting_text(TEXT, encoding) == held
     assert json.loads(fitting_json(json.dumps([TEXT], ensure_ascii=False), encoding)) == [held]
     assert (advice_on(encoding) is None) == (encoding == "UTF8")

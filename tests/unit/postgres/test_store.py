@@ -34,7 +34,7 @@ class Answers:
             raise self.error
 
 
-async def test_to_tell_what_is_watched_is_given_little_time_and_more_where_that_is_not_enough() -> None:
+async def test_registering_targets_gets_little_time_and_more_if_needed() -> None:
     database = Answers()
     store = TableStore(database, a_registration())  # type: ignore[arg-type]  # the double
     database.error = DatabaseUnavailableError("the database does not answer in time")

@@ -74,7 +74,7 @@ def test_several_hosts_are_taken_apart(
     assert [parsed(url)[1:] for url in servers.urls] == [("postgres", "postgres", "monitordb")] * len(places)
 
 
-def test_who_reads_takes_what_does_not_write_where_nothing_else_is_there() -> None:
+def test_a_reader_uses_a_standby_if_nothing_else_is_there() -> None:
     url = "postgresql://u@/d?host=a,b&port=1,2&target_session_attrs=read-write"
     assert servers_of(url, reads=True).wanted == ("read-write", "any")
     assert servers_of("postgresql://u:p@h:1/d?sslmode=prefer") == Servers(

@@ -28,7 +28,7 @@ def a_board(**standings: Standing) -> Board:
     return board
 
 
-def test_what_a_check_found_is_told_until_the_next() -> None:
+def test_a_result_stays_on_the_board_until_the_next() -> None:
     board = a_board(a=NEVER_CHECKED, b=UP)
     assert (list(board), len(board)) == ([Latest("a", NEVER_CHECKED), Latest("b", UP)], 2)
     assert [latest.ok for latest in board] == [None, None]
@@ -84,7 +84,7 @@ def test_a_pause_changes_the_standing_and_leaves_the_outcome() -> None:
     assert board.of("a") == replace(before, standing=paused)
 
 
-def test_what_is_watched_no_more_is_forgotten_though_a_last_check_comes_late() -> None:
+def test_an_unwatched_target_is_forgotten_though_a_last_check_comes_late() -> None:
     board = a_board(a=UP, b=UP)
     reading = iter(board)
     board.drop(["a", "never there"])

@@ -78,7 +78,7 @@ def test_of_many_targets_the_first_checks_are_one_line(logs: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("is_cut_off", [False, True])
-def test_first_checks_that_take_long_are_told_all_the_same(logs: list[Any], is_cut_off: bool) -> None:
+def test_slow_first_checks_are_reported_all_the_same(logs: list[Any], is_cut_off: bool) -> None:
     teller = Teller(*NAMES)
     teller.flip_lines.take([checked(State.UP, "0"), checked(State.UP, "1")])
     teller.now += FIRST_CHECKS_SECONDS - 1
@@ -93,7 +93,7 @@ def test_first_checks_that_take_long_are_told_all_the_same(logs: list[Any], is_c
     assert (line["event"], line["up"], line["unchecked"]) == ("first checks not all done", 2, MANY - 2)
 
 
-def test_what_a_reload_takes_out_before_its_first_check_is_waited_for_no_more(logs: list[Any]) -> None:
+def test_a_target_removed_before_its_first_check_is_no_longer_waited_for(logs: list[Any]) -> None:
     teller = Teller(*NAMES)
     teller.flip_lines.take(checked(State.UP, name) for name in NAMES[:-2])
     teller.flip_lines.retarget([*NAMES[1:-2], "new"])

@@ -27,7 +27,7 @@ async def test_a_line_a_minute_while_checks_are_late(autojump_clock: trio.testin
     assert tally.max_lateness_seconds == LATE_SECONDS + 1
 
 
-def test_too_few_workers_for_the_worst_case_are_told_with_the_numbers() -> None:
+def test_too_few_workers_for_the_worst_case_are_reported_with_the_numbers() -> None:
     # Each may hold a worker for 2 x 2 s + 1 s of every 10 s.
     targets = [a_target(str(number), timeout_seconds=2, interval_seconds=10, retries=1) for number in range(40)]
     with capture_logs() as logs:

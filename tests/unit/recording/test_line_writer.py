@@ -51,7 +51,7 @@ class Report:
         self._next = trio.Event()
 
 
-async def test_a_full_disk_is_told_once_and_loses_nothing_within_the_bound(nursery: trio.Nursery) -> None:
+async def test_a_full_disk_is_reported_once_and_loses_nothing_within_the_bound(nursery: trio.Nursery) -> None:
     sink, report = Lines(), Report()
     writer = LineWriter(sink, report, retry_seconds=0.001)
     sink.error = FULL
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_opened_anew_is_tried_again(tmp_path: Path) -> Non
     sink.close()
 
 
-async def test_what_a_slow_sink_makes_drop_is_told(nursery: trio.Nursery) -> None:
+async def test_lines_dropped_for_a_slow_sink_are_reported(nursery: trio.Nursery) -> None:
     held, report = threading.Event(), Report()
 
     class Slow(Lines):
@@ -198,13 +198,13 @@ def test_another_path_is_taken_at_the_next_write(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / "other.log").read_text() == "second\n"
 
 
-def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe"):
         FileSink(tmp_path / "pipe")
 
 
-def test_why_a_device_takes_nothing_is_told() -> None:
+def test_the_error_of_a_device_is_reported() -> None:
     with closing(FileSink(Path("/dev/full"))) as sink, pytest.raises(OSError, match="No space"):
         sink.write("a line\n")
 

@@ -33,7 +33,7 @@ async def test_all_is_kept_and_counted_and_successes_become_lines() -> None:
     assert (tally.successes_of, tally.failures_of) == ({}, {})
 
 
-async def test_what_comes_in_a_moment_is_recorded_together(
+async def test_conclusions_of_one_moment_are_recorded_together(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     kept_at = list[float]()

@@ -1,4 +1,4 @@
-"""The secrets of a whole configuration, in texts of which nobody knows whose they are."""
+"""Masks every secret of a configuration in text of any origin."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_secrets_are_masked(text: str, shown: str) -> None:
     assert a_redactor("hunter2", "pä ss").masked(text) == shown
 
 
-def test_what_is_short_or_known_to_all_is_no_secret() -> None:
+def test_short_or_public_values_are_not_secrets() -> None:
     assert a_redactor("abc", "postgres", "").masked("abc postgres") == "abc postgres"
 
 
@@ -69,7 +69,7 @@ def test_what_consists_of_secrets_is_masked_by_its_parts(target: Target) -> None
         assert word not in text
 
 
-def test_a_password_that_begins_with_the_user_is_masked_whole() -> None:
+def test_a_password_that_starts_with_the_user_is_masked_whole() -> None:
     target = a_target(address="https://admin:admin12@a.example/")
     assert masked("admin12 admin", secrets_of(target)) == "*** ***"
 
@@ -78,17 +78,20 @@ def test_where_a_text_is_cut_no_half_secret_stands() -> None:
     redactor = a_redactor("hunter2-Zq7x")
     for before in range(MAX_VALUE_CHARS - 20, MAX_VALUE_CHARS + 3):
         for text in ("hunter2-Zq7x", "x://u:hunter9@h/", "x://h?hunter9"):
-            fit = redactor.fit("a" * (before - 1) + " " + text + "b" * 30)
+            fit = redactor.masked_and_cut("a" * (before - 1) + " " + text + "b" * 30)
             assert "hunt" not in fit
             assert len(fit) <= MAX_VALUE_CHARS + 4
-        assert "hunt" not in redactor.fit(" " * before + "https://u:hunter9" + "b" * 30 + "@h/", is_own=True)
+        assert "hunt" not in redactor.masked_and_cut(" " * before + "https://u:hunter9" + "b" * 30 + "@h/", is_own=True)
         end = redactor.end_of("a" * before + "hunter2-Zq7x" + "a" * (8000 - 6) + "\n" + "x" * 5, 4000)
         assert end == "" or end.endswith("x")
 
 
 def test_many_secrets_before_the_cut_draw_no_half_one_in() -> None:
     text = "hunter2-Zq7x " * 2000
-    for fit in (a_redactor("hunter2-Zq7x").fit(text), a_redactor("hunter2-Zq7x").end_of(text + "\n" + text, 4000)):
+    for fit in (
+        a_redactor("hunter2-Zq7x").masked_and_cut(text),
+        a_redactor("hunter2-Zq7x").end_of(text + "\n" + text, 4000),
+    ):
         assert "unter" not in fit
         assert "Zq7x" not in fit
 

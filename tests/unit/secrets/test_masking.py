@@ -1,4 +1,4 @@
-"""Known values are masked exactly, in all the ways in which sites and libraries write them."""
+"""Known values are masked exactly, in all ways in which sites and libraries write them."""
 
 import html
 import json
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from watcher.secrets.masking import forms_of, masked
 
-# Both ends are marked, so that a part of a secret gives itself away as well.
+# Both ends are marked, so that a part of a secret is found as well.
 MARK = "Zq7x"
 WAYS: list[Callable[[str], str]] = [
     str,
@@ -51,7 +51,7 @@ def test_a_secret_is_known_however_it_is_written(text: str) -> None:
     ("secrets", "text", "shown"),
     [
         (["abcdef", "defghi"], "<abcdefghi> <abcdefdefghi>", "<***> <***>"),
-        (["0***", "aaaa"], "<0aaaa>", "<***>"),  # what is left comes together
+        (["0***", "aaaa"], "<0aaaa>", "<***>"),  # the remaining text forms a secret
         (["abc", "hunter2"], "abc hunter hunter2", "abc hunter ***"),
         (["hunter2"], "hunter2hunter2 hunthunter2er2", "*** hunt***er2"),
         (["hunter2"], 'is "hunte…, not "ok"', 'is "***…, not "ok"'),

@@ -1,4 +1,4 @@
-"""What of channels is a secret, and what is left to read."""
+"""Which parts of a channel are secret, and which stay readable."""
 
 from urllib.parse import quote
 
@@ -75,7 +75,7 @@ from watcher.secrets.of_channels import WORDS_OF_PATHS, masked_answer, secrets_o
     ],
 )
 def test_tokens_are_masked_and_words_are_not(receiver: Receiver, said: str, left: str) -> None:
-    """In the log and in answers alike; the host stays, or nobody could tell where it failed."""
+    """In the log and in answers alike; the host stays readable, so that the reader sees where it failed."""
     channel, redactor = Channel("ops", receiver), Redactor()
     redactor.add(secrets_of_alerting(AlertingOptions((channel,))))
     assert (redactor.masked(said), masked_answer(said, channel)) == (left, left)
@@ -83,7 +83,7 @@ def test_tokens_are_masked_and_words_are_not(receiver: Receiver, said: str, left
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=4, max_size=24))
 def test_no_secret_is_left_however_it_is_made(secret: str) -> None:
-    """Receivers quote an address, or what stands in it, as it is written and as it is meant."""
+    """Receivers quote an address, or a part of it, both as written and decoded."""
     written = quote(secret, safe="")
     for url in (f"json://jo:{written}@hook.example/", f"json://h.example/{written}", f"json://h.example?k={written}"):
         masked = masked_answer(f"I refuse {url}: {secret} or {written}", Channel("ops", AppriseReceiver(url)), 2000)

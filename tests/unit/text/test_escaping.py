@@ -34,7 +34,7 @@ any_text = st.text(st.one_of(st.characters(), st.sampled_from(HOSTILE)))
         ("\udcff\ud800", r"\udcff\ud800"),
     ],
 )
-def test_what_could_break_a_line_is_escaped(text: str, safe: str) -> None:
+def test_characters_that_could_break_a_line_are_escaped(text: str, safe: str) -> None:
     assert one_line(text) == safe
 
 
@@ -54,7 +54,7 @@ def test_no_hostile_character_comes_through() -> None:
         ("\n" * 10, 4, "\\n\\…"),
     ],
 )
-def test_what_is_too_long_ends_in_an_ellipsis(text: str, limit_chars: int, safe: str) -> None:
+def test_text_that_is_too_long_ends_in_an_ellipsis(text: str, limit_chars: int, safe: str) -> None:
     assert one_line(text, limit_chars=limit_chars) == safe
 
 

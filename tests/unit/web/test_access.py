@@ -165,7 +165,7 @@ def test_hosts_of_ours_and_of_others(host: str, is_ours: bool, tmp_path: Path) -
         ({"WATCHER_HTTP": "0.0.0.0:8080", "WATCHER_HTTP_PUBLIC": "on"}, False),
     ],
 )
-def test_what_others_can_reach_without_a_password_is_known(
+def test_pages_open_to_others_without_a_password_are_known(
     settings: dict[str, str], is_open: bool, tmp_path: Path
 ) -> None:
     rules = rules_of(load_settings(tmp_path / "none", {"CONFIG_FILE_PATH": "c.yaml", **settings}))
@@ -197,7 +197,7 @@ async def test_a_foreign_host_is_refused_but_for_probes() -> None:
         ({"sec_fetch_site": "cross-site", "origin": "http://localhost:8080"}, 403),
     ],
 )
-async def test_what_writes_comes_from_a_page_of_ours(headers: dict[str, str], status: int) -> None:
+async def test_writes_must_come_from_our_own_page(headers: dict[str, str], status: int) -> None:
     gate = Gate(told, AccessRules(token=TOKEN, url="https://status.example/x"))
     assert (await ask(gate, method="POST", authorization=BEARER, **headers))[0] == status
 

@@ -150,7 +150,7 @@ async def test_many_statuses_are_sent_while_they_are_written() -> None:
     assert [one["name"] for one in answers[0].json()] == list(present.targets)
 
 
-async def test_who_has_an_answer_is_told_that_it_holds_until_it_does_not() -> None:
+async def test_a_client_with_an_answer_gets_not_modified_until_it_changes() -> None:
     present = a_present("Checkout")
     async with a_client(present) as client:
         for path in ("/api/v1/endpoints/shop_checkout/health/badge.svg", "/api/v1/targets", "/api/openapi.json"):
@@ -176,7 +176,7 @@ class Frozen:
 
 
 @pytest.mark.parametrize("database", [None, Frozen()])
-async def test_without_the_past_the_present_is_told_and_the_rest_may_be_tried_again(
+async def test_without_the_past_the_present_is_shown_and_the_rest_may_be_retried(
     database: object, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with a_client(a_present("Checkout"), database=database) as client:
@@ -191,7 +191,7 @@ async def test_without_the_past_the_present_is_told_and_the_rest_may_be_tried_ag
             assert trio.current_time() - started < 1
 
 
-async def test_every_error_below_the_api_is_a_problem_whoever_refuses() -> None:
+async def test_every_error_below_the_api_is_a_problem_document() -> None:
     token = "Authorization: Bearer 0123456789abcdef"
     wrong = [
         (get("/api/v1/targets"), 401),

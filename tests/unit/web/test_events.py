@@ -79,7 +79,7 @@ async def test_all_viewers_hear_of_a_change_and_of_the_next_when_the_one_who_loo
 
 
 @pytest.mark.parametrize("sees_all", [True, False])
-async def test_the_public_does_not_hear_of_what_it_does_not_see(sees_all: bool, autojump_clock: MockClock) -> None:
+async def test_the_public_gets_no_events_about_private_sites(sees_all: bool, autojump_clock: MockClock) -> None:
     names = ["Checkout", "hidden", *(f"hidden {number}" for number in range(MAX_CHANGED + 1))]
     targets = {name: a_target(name, group="shop" if name == "Checkout" else "office") for name in names}
     present = Present(targets=targets, page=PageOptions(public_groups=frozenset({"shop"})))

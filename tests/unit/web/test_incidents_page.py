@@ -31,7 +31,7 @@ def a_view(text: str, *, public: bool = False) -> IncidentsView:
 
 
 @pytest.mark.parametrize("text", ["Checkout", *HOSTILE])
-def test_what_was_down_is_told_as_text(text: str) -> None:
+def test_text_about_outages_is_not_markup(text: str) -> None:
     html = "".join(incidents_page(a_view(text), Look()))
     assert Markup(html).forbidden == []
     assert "\u202e" not in html

@@ -97,7 +97,7 @@ def samples_of(families: Any) -> Samples:
     }
 
 
-async def test_labels_of_a_target_come_along_for_whoever_sees_all() -> None:
+async def test_labels_of_a_target_are_included_for_private_access() -> None:
     present = a_present(an_outcome("shop"), an_outcome("other"))
     labels = (("team", 'w"eb'), ("tier", "1"))
     present.targets = {**present.targets, "shop": replace(present.targets["shop"], alerts=TargetAlerts(labels=labels))}
@@ -153,7 +153,7 @@ async def test_every_series_is_read_by_both_parsers() -> None:
     } == {key for key in found if not key[0].startswith(changing)}
 
 
-async def test_what_is_compressed_is_the_same_and_nobody_gets_it_who_does_not_take_it() -> None:
+async def test_the_compressed_answer_is_the_same_and_only_sent_if_accepted() -> None:
     for accepted, is_gzip in (("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("deflate", False)):
         headers, body, _ = await scraped(a_present(*THREE), accept_encoding=accepted)
         assert ("content-encoding" in headers) == is_gzip
@@ -176,7 +176,7 @@ async def test_targets_can_be_chosen_and_left_out() -> None:
     assert b"watcher_targets 3\n" in body
 
 
-async def test_a_replica_tells_with_how_many_it_shares_the_targets_and_how_many_it_has() -> None:
+async def test_a_replica_exports_the_number_of_replicas_and_its_targets() -> None:
     present = a_present(*THREE)
     present.share = lambda: (2, 1)
     _, body, _ = await scraped(present)
@@ -208,7 +208,7 @@ async def test_many_targets_come_in_pieces_and_the_checks_have_turns_in_between(
     assert turns.now > 20
 
 
-async def test_too_many_scrapes_at_once_are_told_to_come_again() -> None:
+async def test_too_many_scrapes_at_once_are_asked_to_retry() -> None:
     present, statuses = a_present(*THREE), list[str]()
     app = app_of(present, AccessRules())
     scope = {"type": "http", "method": "GET", "path": "/metrics", "query_string": b"", "scheme": "http"}

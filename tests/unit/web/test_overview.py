@@ -152,11 +152,11 @@ def a_history(state: State, detail: str) -> RowHistory:
         ({State.PAUSED: 2}, "No site is checked at present"),
     ],
 )
-def test_one_sentence_tells_of_all(counts: dict[State, int], sentence: str) -> None:
+def test_one_sentence_sums_up_all_sites(counts: dict[State, int], sentence: str) -> None:
     assert verdict(counts)[0] == sentence
 
 
-def test_what_is_down_comes_first_with_its_reason() -> None:
+def test_down_sites_come_first_with_their_reason() -> None:
     targets = [a_target("Front page"), a_target("Checkout", group="shop")]
     html = page_of(glance_of(targets, {"Checkout": State.DOWN}, detail="503 Service Unavailable"))
     page = Markup(html).text
@@ -209,7 +209,7 @@ def test_many_sites_come_in_pages_and_as_a_heat_map() -> None:
     assert 'class="heat"' not in page_of(glance_of(targets[:HEAT_MAP_BEYOND]))
 
 
-def test_every_site_is_a_tile_of_the_heat_map_and_what_is_not_well_leads_to_its_page() -> None:
+def test_every_site_is_a_tile_of_the_heat_map_and_troubled_ones_link_to_their_page() -> None:
     targets = [a_target(f"site {number:03}") for number in range(250)]
     states = {"site 001": State.DOWN, "site 002": State.PAUSED, "site 249": State.DEGRADED}
     glance = glance_of(targets, states)
@@ -256,7 +256,7 @@ def test_keys_are_those_of_gatus_and_differ() -> None:
     assert all(key.startswith("g_a-b-") and len(key) == len("g_a-b-") + 6 for key in keys[:2])
 
 
-def test_an_outage_that_has_outlived_a_restart_is_told_since_it_began() -> None:
+def test_an_outage_across_a_restart_is_shown_from_its_start() -> None:
     glance, began = glance_of([a_target()], {"Checkout": State.DOWN}), SINCE - timedelta(hours=5)
     assert glance.seen(0).since(None) == SINCE
     assert glance.seen(0).since(began) == began

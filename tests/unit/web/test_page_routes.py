@@ -60,7 +60,7 @@ async def test_every_site_is_found_under_its_key(public: bool) -> None:
             assert ("inner" in answer.text) is not public
 
 
-async def test_whoever_hears_of_a_flip_finds_it_on_the_page(autojump_clock: MockClock) -> None:
+async def test_a_notified_viewer_finds_the_flip_on_the_page(autojump_clock: MockClock) -> None:
     board = Board()
     board.place({NAMES[0]: Standing(State.UP, MOMENT)})
     async with a_browser(board=board) as (client, _):
@@ -82,7 +82,7 @@ async def test_whoever_hears_of_a_flip_finds_it_on_the_page(autojump_clock: Mock
         "/static/nothing.css",
     ],
 )
-async def test_what_is_not_there_is_not_found(path: str) -> None:
+async def test_unknown_pages_are_not_found(path: str) -> None:
     async with a_browser(public=True) as (client, _):
         assert (await client.get(path)).status_code == 404
 
@@ -96,7 +96,7 @@ async def test_any_query_is_answered(query: str) -> None:
             assert (await client.get(f"{path}?{query}")).status_code == 200
 
 
-async def test_what_pages_load_is_kept_and_comes_from_here() -> None:
+async def test_assets_are_cached_and_come_from_this_server() -> None:
     async with a_browser() as (client, _):
         html = (await client.get("/")).text
         for name in ("page.css", "icon.svg"):

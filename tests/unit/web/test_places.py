@@ -85,7 +85,7 @@ def words_of(html: str) -> str:
     return " ".join(Markup(html).text.split())
 
 
-def test_a_target_of_several_places_stands_as_they_say_together() -> None:
+def test_a_target_of_several_places_shows_the_combined_state() -> None:
     present, targets = standings(Said())
     glance = end_of(glancing(Sites.of(targets, public=False), present))
     assert glance.states == [State.DEGRADED, State.UP, State.UP]
@@ -103,7 +103,7 @@ def test_a_target_of_several_places_stands_as_they_say_together() -> None:
     assert "503" not in page_of(public, look=Look(public=True))
 
 
-def test_until_the_places_are_heard_each_stands_as_this_place_knows() -> None:
+def test_before_the_first_views_each_target_shows_the_state_of_this_place() -> None:
     present, targets = standings()
     glance = end_of(glancing(Sites.of(targets, public=False), present))
     assert glance.states == [State.UP, State.PENDING, State.UP]
@@ -126,7 +126,7 @@ def test_the_page_of_a_target_lists_its_places(public: bool) -> None:
     assert 'id="places"' not in target_html(ALONE, public=public)
 
 
-async def test_viewers_hear_of_what_a_place_says(autojump_clock: MockClock) -> None:
+async def test_viewers_are_notified_of_the_view_of_a_place(autojump_clock: MockClock) -> None:
     views = Said()
     events = Events(standings(views)[0])
     first = events.version(public=True)

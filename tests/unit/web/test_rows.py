@@ -14,7 +14,7 @@ def rows_of(numbers: range, state: State = State.UP) -> list[Row]:
     return [Row(site, state, None) for site in sites.all]
 
 
-def test_what_is_kept_is_good_for_a_time_and_until_a_state_changes() -> None:
+def test_cached_rows_are_valid_for_a_time_and_until_a_state_changes() -> None:
     histories, rows = RowHistories(), rows_of(range(2))
     nothing = NO_PAST
     assert histories.known(rows, 100.0) == {}

@@ -79,7 +79,7 @@ async def test_a_websocket_is_refused() -> None:
         assert status_of(await asked(port, text)) == 403
 
 
-async def test_chunks_of_one_byte_end_at_the_bound_of_what_comes() -> None:
+async def test_chunks_of_one_byte_end_at_the_bound_of_received_data() -> None:
     """Within the bound of the body, they take six times as much on the wire."""
     head = get("/a", "Transfer-Encoding: chunked", method="POST").encode()
     async with serving(echo) as (server, port):
@@ -125,7 +125,7 @@ async def test_connections_are_counted_in_all_and_by_address() -> None:
             assert status_of(await asked(port, get("/a"))) == 200
 
 
-async def test_whatever_viewers_do_a_stop_waits_for_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_viewers_do_not_delay_a_stop(capfd: pytest.CaptureFixture[str]) -> None:
     """Stalled readers, heads and bodies that drip, endless streams: the scope alone ends them."""
     beginnings = [
         get("/a").replace("Connection: close", "Connection: keep-alive"),

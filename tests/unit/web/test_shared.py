@@ -55,7 +55,7 @@ async def test_many_who_ask_at_once_have_it_computed_once(fails_with: Exception 
     assert work.begun == 1
 
 
-async def test_whoever_computes_and_goes_away_leaves_it_to_the_next() -> None:
+async def test_a_cancelled_computation_is_taken_over_by_the_next_client() -> None:
     shared, work, got = Shared(), Work(), list[object]()
     async with trio.open_nursery() as nursery:
         scopes = [trio.CancelScope() for _ in range(3)]
@@ -87,7 +87,7 @@ async def test_an_answer_is_good_for_its_time_and_no_longer() -> None:
     assert work.begun == 3
 
 
-async def test_what_is_kept_is_bounded_in_number_and_bytes() -> None:
+async def test_cached_answers_are_bounded_in_number_and_bytes() -> None:
     shared, got = Shared(clock=lambda: 0.0), list[object]()
     small, large, too_large = Work(), Work(b"x" * MAX_ANSWER_BYTES), Work(b"x" * (MAX_ANSWER_BYTES + 1))
     for work in (small, large, too_large):
@@ -105,7 +105,7 @@ async def test_what_is_kept_is_bounded_in_number_and_bytes() -> None:
     assert too_large.begun == 2
 
 
-async def test_only_a_few_are_in_work_and_whoever_finds_no_turn_is_told_so() -> None:
+async def test_only_a_few_are_computed_at_once_and_others_are_refused() -> None:
     shared, work, got = Shared(Few(2, in_wait=1, wait_seconds=60)), Work(), list[object]()
     async with trio.open_nursery() as nursery:
         for key in range(5):
@@ -139,7 +139,7 @@ async def sent_by(shared: Shared, compute: Callable[[], Awaitable[Response]], **
     return sent
 
 
-async def test_what_the_public_may_not_see_is_never_shared_with_it_and_gzip_is_for_who_takes_it() -> None:
+async def test_private_answers_are_never_shared_with_the_public_and_gzip_only_if_accepted() -> None:
     shared, calls = Shared(), 0
     text = "ä".encode() * SEND_BYTES
 

@@ -54,7 +54,7 @@ async def a_client(present: Present, **rules: Any) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
-async def test_a_silence_is_begun_told_of_and_ended(present: Present) -> None:
+async def test_a_silence_is_started_shown_and_ended(present: Present) -> None:
     async with a_client(present) as client:
         begun = await client.post(SILENCES, json={**GOOD, "by": "eve"}, headers=AUTH)
         record = begun.json()
@@ -77,7 +77,7 @@ async def test_a_silence_is_begun_told_of_and_ended(present: Present) -> None:
         assert len(present.silences.silences) == 2
 
 
-async def test_what_is_open_is_acknowledged_and_nothing_else(present: Present) -> None:
+async def test_only_open_incidents_are_acknowledged(present: Present) -> None:
     async with a_client(present) as client:
         answer = await client.post(ACK, headers=AUTH)
         assert (answer.status_code, answer.json()["target"]) == (201, "Checkout")
@@ -148,7 +148,7 @@ async def test_who_may_write_and_what_the_public_sees(present: Present) -> None:
             assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
-async def test_what_cannot_be_written_down_is_not_promised(present: Present) -> None:
+async def test_an_unwritable_order_is_not_accepted(present: Present) -> None:
     assert present.keeper is not None
     disk = present.keeper._disk
     assert isinstance(disk, Disk)

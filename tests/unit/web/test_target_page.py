@@ -67,7 +67,7 @@ def page_of(text: str, look: Look, *, public: bool = False) -> str:
     return "".join(target_page(TargetView(seen, a_history(text), "24h", None, MOMENT), look))
 
 
-def test_it_tells_the_cause_the_past_and_what_the_site_said() -> None:
+def test_it_shows_the_cause_the_past_and_the_excerpt() -> None:
     html = page_of("503 Service Unavailable", Look())
     text = " ".join(Markup(html).text.split())
     assert "What it says now" in text
@@ -81,7 +81,7 @@ def test_it_tells_the_cause_the_past_and_what_the_site_said() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_a_site_says_is_text(text: str) -> None:
+def test_text_from_a_site_is_not_markup(text: str) -> None:
     html = page_of(text, Look())
     assert Markup(html).forbidden == []
     assert "\u202e" not in html
@@ -120,7 +120,7 @@ def test_without_its_past_the_present_is_shown() -> None:
         (-timedelta(days=3, hours=1), "3 days ago", State.DOWN),
     ],
 )
-def test_a_certificate_that_ends_is_told_before(left: timedelta, words: str, state: State) -> None:
+def test_a_certificate_that_expires_soon_is_shown(left: timedelta, words: str, state: State) -> None:
     assert certificate(MOMENT + left, MOMENT) == (words, state)
 
 

@@ -84,9 +84,7 @@ async def until_served(server: Server, connections: int) -> None:
         await trio.sleep(0.01)
 
 
-async def test_of_all_that_takes_long_a_turn_has_one_portion(
-    autojump_clock: trio.testing.MockClock, turns: Turns
-) -> None:
+async def test_a_long_task_takes_one_portion_per_turn(autojump_clock: trio.testing.MockClock, turns: Turns) -> None:
     turn, portions, checks = trio.Lock(), list[int](), list[int]()
 
     def steps(number: int) -> Generator[None, None, str]:

@@ -110,7 +110,7 @@ class Http1:
         while not self._reception.head_complete:
             self._feed(await self._receive(broken))
         reception = self._reception
-        self._notes += _look_at(self._start, reception)
+        self._notes += _check_head(self._start, reception)
         if without_body:
             reception.complete = True
             if reception.take_chunks():
@@ -298,7 +298,7 @@ class Http1:
             self._parse(data)
 
 
-def _look_at(start: bytes, reception: Reception) -> tuple[str, ...]:
+def _check_head(start: bytes, reception: Reception) -> tuple[str, ...]:
     """Refuse a response that is not HTTP/1.1, and return notes on its oddities."""
     version, codings = reception.http_version, reception.codings
     # httptools also accepts RTSP, ICE and HTTP/2.0 in a status line.

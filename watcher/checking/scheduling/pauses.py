@@ -23,7 +23,7 @@ def suspended_seconds() -> float:
 
 
 class Pauses:
-    """Detects pauses of the loop by a late beat; it beats only while a `with` block of it is open."""
+    """Detects pauses of the loop by a late beat; it beats while a `with` block of it is open, and once after that."""
 
     def __init__(self, suspended: Callable[[], float] = suspended_seconds) -> None:
         """Start without pauses; none are detected before `run` runs.
@@ -41,15 +41,13 @@ class Pauses:
     def __enter__(self) -> None:
         """Beat, as long as this block or another lasts."""
         self._blocks += 1
-        if self._blocks == 1 and self._nap is not None:
+        if self._last_beat is None and self._nap is not None:
             self._suspended_before, self._last_beat = self._suspended(), trio.current_time()
             self._nap.deadline = self._last_beat + BEAT_SECONDS
 
     def __exit__(self, *_error: object) -> None:
-        """Beat no more, where no other block is open."""
+        """End a block. The next beat ends the beating if none is open: to end it here costs more, with many checks."""
         self._blocks -= 1
-        if self._blocks == 0 and self._nap is not None:
-            self._last_beat, self._nap.deadline = None, math.inf
 
     def any_since(self, moment: float) -> bool:
         """Return whether the loop stood still for more than half a second since a moment.
@@ -71,7 +69,7 @@ class Pauses:
                 await trio.sleep_forever()
             if self._last_beat is not None:
                 self._look()
-                self._last_beat = trio.current_time()
+                self._last_beat = trio.current_time() if self._blocks else None
 
     def _look(self) -> None:
         """Record a pause that has just ended: the first task to wake after it may be another than that of `run`."""

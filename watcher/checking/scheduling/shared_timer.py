@@ -73,9 +73,10 @@ class SharedTimer:
         self._count += 1  # unique, or sleepers would be compared
         sleeper.ticket = self._count
         heapq.heappush(self._sleepers, (due, self._count, sleeper))
-        wake_at = trio.current_time() + max(due - self._clock.now(), 0)
-        if wake_at < self._nap.deadline:
-            self._nap.deadline = wake_at
+        if self._sleepers[0][2] is sleeper:  # the nap ends in time for all others
+            wake_at = trio.current_time() + max(due - self._clock.now(), 0)
+            if wake_at < self._nap.deadline:
+                self._nap.deadline = wake_at
         sleeper.task = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(sleeper.abort)  # called here, since each further call takes 200 bytes
 

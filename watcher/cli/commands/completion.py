@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = "watcher"
 COMPLETION_VARIABLE = "_WATCHER_COMPLETE"
 
-_END = "\0"  # in no variable of the environment
+_END = "\0"  # marks the end of a line; no environment variable can contain it
 # The quote that is open at the end of a line.
 _OPEN_QUOTE = re.compile(r"""(?:[^'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*+(['"]?)""", re.DOTALL)
 _SPECIAL = re.compile(r"[^A-Za-z0-9_@%+=:,./\u0080-\U0010ffff-]")

@@ -1,1 +1,1 @@
-"""The configuration as it takes effect, for validate --show."""
+"""Shows the configuration, with secrets masked: the lines with mistakes, and the effective values."""

@@ -1,4 +1,4 @@
-"""The configuration as it takes effect: `.env`, its defaults and the environment, and each target with its defaults."""
+"""Shows the effective configuration: settings with their sources, and targets with their defaults, secrets masked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from watcher.cli.config_view.effective_alerts import alerting_as_written, told_as_written
+from watcher.cli.config_view.effective_alerts import alerting_values, target_alert_values
 from watcher.config.env.settings import read_environment
 from watcher.config.env.settings_table import SETTINGS
 from watcher.model.headers import OPEN_HEADERS
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 FROM_NOWHERE = "default"
 
-# At these, userinfo and query are taken out of an address; a piece that is left and shorter may be a word.
+# `without_secrets` cuts an address at these characters. A shorter piece of it may be an ordinary word.
 _MARK_OF_ADDRESS = re.compile(r"[?#&=@\s]")
 _MIN_PIECE_CHARS = 8
 
 
 def effective_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
-    """Return every key of `.env` with its `value`, as a user would write it, and where that is `from`.
+    """Return the `value` of every key of `.env`, as a user would write it, and its source as `from`.
 
     Args:
-        env_file: path of `.env`.
-        variables: the environment, the process's own by default.
+        env_file: the path of `.env`.
+        variables: the environment; by default that of the process.
     """
     environment = read_environment(env_file, variables)
     found: dict[str, dict[str, Any]] = {}
@@ -49,14 +49,17 @@ def effective_settings(env_file: Path, variables: Mapping[str, str] | None = Non
 
 
 class TargetShower:
-    """Turns targets into plain values under the keys of the config file, secrets masked; parts are turned once."""
+    """Converts targets to plain values under the keys of the config file, with secrets masked.
+
+    A part that several targets share is converted once.
+    """
 
     def __init__(self, secrets: Sequence[str] = (), channels: Sequence[Channel] = ()) -> None:
-        """Begin with no part turned.
+        """Start without converted parts.
 
         Args:
-            secrets: which are masked wherever they stand; those too short for that, where nothing else stands.
-            channels: all that there are.
+            secrets: masked wherever they occur; those that are too short for that only as a whole value.
+            channels: all channels of the configuration.
         """
         self._channels = channels
         self._secrets = forms_of(part for secret in secrets for part in _shown_of(secret))
@@ -64,22 +67,22 @@ class TargetShower:
         self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
 
     def page(self, page: PageOptions) -> dict[str, Any]:
-        """Return what is said of the status page; the path of its logo means the same wherever the text is kept."""
-        said = {
+        """Return the options of the status page; the path of its logo is absolute, so that the text can be moved."""
+        options = {
             "title": page.title and self.masked(page.title),
             "intro": "\n".join(map(self.masked, (page.intro or "").splitlines())),
             "logo_file": page.logo and str(Path(page.logo.path).absolute()),
             "public_groups": sorted(map(self.masked, page.public_groups or ())),
         }
-        return {key: value for key, value in said.items() if value}
+        return {key: value for key, value in options.items() if value}
 
     def alerting(self, alerting: AlertingOptions) -> dict[str, Any]:
-        """Return what is said of channels, and of alerts as a whole."""
-        said: dict[str, Any] = self.masked(alerting_as_written(alerting))
-        return said
+        """Return channels, maintenance, connectivity and heartbeat."""
+        options: dict[str, Any] = self.masked(alerting_values(alerting))
+        return options
 
     def own(self, target: Target) -> dict[str, Any]:
-        """Return what is not shared with other targets."""
+        """Return the values that belong to one target."""
         own = {
             "name": target.name,
             "group": target.group,
@@ -98,26 +101,26 @@ class TargetShower:
         return {key: self.masked(value) for key, value in own.items()}
 
     def shared(self, target: Target) -> tuple[dict[str, Any], ...]:
-        """Return what targets share; equal parts are one object."""
+        """Return the parts that targets may share; equal parts are one object."""
         return (
             self._part(target.sending, _sending),
             self._part(target.connecting, _connecting),
             self._part(target.expected, _expected),
-            self._part(target.alerts, partial(told_as_written, channels=self._channels)),
+            self._part(target.alerts, partial(target_alert_values, channels=self._channels)),
         )
 
     def all_of(self, target: Target) -> dict[str, Any]:
-        """Return all of a target."""
+        """Return all values of a target."""
         whole = self.own(target)
         for part in self.shared(target):
             whole.update(part)
         return whole
 
-    def _part(self, part: Any, turn: Any) -> dict[str, Any]:
-        # The part is kept as well, or its id could become that of another.
+    def _part(self, part: Any, convert: Any) -> dict[str, Any]:
+        # The part is kept as well, since another object could get its id.
         known = self._parts.get(id(part))
         if known is None:
-            known = self._parts[id(part)] = (part, {key: self.masked(value) for key, value in turn(part).items()})
+            known = self._parts[id(part)] = (part, {key: self.masked(value) for key, value in convert(part).items()})
         return known[1]
 
     def masked(self, value: Any) -> Any:
@@ -132,7 +135,7 @@ class TargetShower:
 
 
 def _shown_of(secret: str) -> Iterator[str]:
-    """Yield a secret, also as a method is written, and what of it is left to see in an address."""
+    """Yield a secret, also in capitals as in a method, and its pieces that an address may still show."""
     yield from (secret, secret.upper())
     parts = _MARK_OF_ADDRESS.split(secret)
     yield from (part for part in parts if len(part) >= _MIN_PIECE_CHARS)

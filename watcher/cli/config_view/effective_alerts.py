@@ -1,4 +1,4 @@
-"""Channels and alerts as plain values under the keys of the config file, without their secrets."""
+"""Converts channels and alert options to plain values under the keys of the config file, without secrets."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _DAYS: tuple[str, ...] = get_args(Weekday)
 
 
-def alerting_as_written(alerting: AlertingOptions) -> dict[str, Any]:
-    """Return the keys of the file; what nothing is said of is left out."""
+def alerting_values(alerting: AlertingOptions) -> dict[str, Any]:
+    """Return the top-level keys of alerts; keys without a value are left out."""
     connectivity, heartbeat = alerting.connectivity, alerting.heartbeat
-    said = {
+    values = {
         "channels": [_channel(channel) for channel in alerting.channels],
         "connectivity": connectivity
         and {
@@ -36,15 +36,15 @@ def alerting_as_written(alerting: AlertingOptions) -> dict[str, Any]:
         "heartbeat": heartbeat and {"url": _http_url(heartbeat.url), "interval": heartbeat.interval_seconds},
         "maintenance": list(map(_maintenance, alerting.maintenance)),
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in values.items() if value}
 
 
-def told_as_written(alerts: TargetAlerts, channels: Iterable[Channel]) -> dict[str, Any]:
-    """Return the keys of an entry; None for what nothing is said of.
+def target_alert_values(alerts: TargetAlerts, channels: Iterable[Channel]) -> dict[str, Any]:
+    """Return the alert keys of an entry; None for keys without a value.
 
     Args:
-        alerts: of the entry.
-        channels: of the file: those that are the default are named where the entry names none.
+        alerts: the alert options of the entry.
+        channels: the channels of the file; an entry that names none gets the default ones.
     """
     by_default = [channel.name for channel in channels if channel.is_default] or None
     return {
@@ -96,7 +96,7 @@ def _receiver(receiver: Receiver) -> dict[str, Any]:
 
 
 def _http_url(url: str) -> str:
-    """Show the host: whatever follows may be a token."""
+    """Return the scheme and host of a URL; the rest is masked, since it may be a token."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}/{MASK if parts.path.strip('/') or parts.query else ''}"
@@ -117,16 +117,16 @@ def _quiet_hours(hours: QuietHours) -> dict[str, Any]:
 
 def _maintenance(maintenance: Maintenance) -> dict[str, Any]:
     window = maintenance.window
-    said: dict[str, Any]
+    times: dict[str, Any]
     if isinstance(window, OnceWindow):
-        said = {"start": window.start.isoformat()}
+        times = {"start": window.start.isoformat()}
     elif isinstance(window, CronWindow):
-        said = {"cron": window.cron, "timezone": window.timezone}
+        times = {"cron": window.cron, "timezone": window.timezone}
     else:
-        said = {**_weekdays(window.weekdays), "start": f"{window.start:%H:%M}", "timezone": window.timezone}
-    said["duration"] = window.duration_seconds
-    of_whom = {"why": maintenance.why, "group": maintenance.group, "targets": sorted(maintenance.targets or ())}
-    return {**said, **{key: value for key, value in of_whom.items() if value}}
+        times = {**_weekdays(window.weekdays), "start": f"{window.start:%H:%M}", "timezone": window.timezone}
+    times["duration"] = window.duration_seconds
+    scope = {"why": maintenance.why, "group": maintenance.group, "targets": sorted(maintenance.targets or ())}
+    return {**times, **{key: value for key, value in scope.items() if value}}
 
 
 def _weekdays(weekdays: Iterable[int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The effective configuration as a config file that a person can read; 100,000 targets take seconds."""
+"""Writes the effective configuration as a readable config file; 100,000 targets take seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.model.page_options import PageOptions
     from watcher.model.target import Target
 
-# Text without quotes, unless our reader would take it for something else, such as `yes`; other text has double quotes.
+# Text that may be written without quotes, unless our reader would read something else, such as `yes`.
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.+-]*")
 # PyYAML does not escape all of these; they change the reading direction on terminals, or are invisible there.
 _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
@@ -30,14 +30,14 @@ _FILES = ("ca_file", "cert_file", "key_file")
 _TAG = "tag:yaml.org,2002:"
 _WIDTH = 2**31 - 1  # the most that libyaml takes: no line is broken
 
-# Larger ones are no whole numbers that a person reads.
+# Larger whole numbers are easier to read with an exponent.
 MAX_WHOLE = 1e15
 
 _BaseDumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class _Dumper(_BaseDumper):  # type: ignore[misc]  # chosen at run time
-    """Writes what our reader reads."""
+    """Writes scalars so that our reader reads the same values."""
 
     yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
@@ -48,7 +48,7 @@ def _text(dumper: Any, text: str) -> yaml.Node:
 
 
 def _mapping(dumper: Any, values: Mapping[str, Any]) -> yaml.Node:
-    # Variables are put into values, and not into keys.
+    # Variables are filled into values only, so keys keep their dollar signs.
     pairs = [(_text(dumper, key), dumper.represent_data(value)) for key, value in values.items()]
     return yaml.MappingNode(_TAG + "map", pairs, flow_style=False)
 
@@ -72,19 +72,19 @@ def yaml_lines(
     alerting: AlertingOptions,
     secrets: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Write the settings as comments, each with where it is from, and the targets with all that holds for them.
+    """Write the settings with their sources as comments, and the targets with all of their values.
 
-    What is written is a config file: read again, it has the same targets, but for their secrets.
+    The result is a config file with the same targets, except for their secrets.
 
     Args:
         settings: from `effective_settings`.
-        targets: any number.
-        page: of the status page; nothing is written where nothing is said.
-        alerting: of channels, and of alerts as a whole; the same holds.
+        targets: the targets, any number of them.
+        page: the options of the status page; options without a value are left out.
+        alerting: channels, maintenance, connectivity and heartbeat; also without missing values.
         secrets: for `TargetShower`.
 
     Yields:
-        lines, several in one text; the newline at the end is missing.
+        texts of one or several lines, without the last newline.
     """
     yield "# What takes effect, with secrets masked as ***: first the settings, each with where it is from."
     for key, setting in settings.items():
@@ -109,8 +109,8 @@ def yaml_lines(
 
 def dumped(values: Mapping[str, Any], indent: str = "    ") -> str:
     """Dump a mapping without its None values; all lines but the first are indented."""
-    said = {key: value for key, value in values.items() if value is not None}
-    text = yaml.dump(said, Dumper=_Dumper, allow_unicode=True, width=_WIDTH) if said else ""
+    present = {key: value for key, value in values.items() if value is not None}
+    text = yaml.dump(present, Dumper=_Dumper, allow_unicode=True, width=_WIDTH) if present else ""
     return _UNSAFE.sub(_escaped, text).rstrip("\n").replace("\n", f"\n{indent}")
 
 
@@ -119,7 +119,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _with_whole_paths(part: dict[str, Any]) -> dict[str, Any]:
-    """Write paths so that they mean the same wherever the text is kept."""
+    """Return a part with absolute paths, so that the text can be moved."""
     tls = part.get("tls_config")
     if not tls:
         return part

@@ -1,4 +1,4 @@
-"""Lines of the config files and of `.env` as they may be shown: with a mask in the place of what may be a secret."""
+"""Masks possible secrets in lines of the config files and of `.env`, to show them under mistakes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from watcher.config.schema.config_file import EXTENSION
 from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
 from watcher.config.yaml.loader import MAX_NESTING, MERGE_KEY, TOO_DEEP, error_at, loader_of
-from watcher.config.yaml.tree import known_key
+from watcher.config.yaml.tree import LINE_BREAK, known_key
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
@@ -34,10 +34,9 @@ _LINE = re.compile(
 )
 _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
-_TOP = ""  # the key of what is in no mapping
-_A_KEY = "?"  # for scalars that are keys themselves
+_TOP = ""  # stands for the key of the whole file
+_A_KEY = "?"  # stands for the key of scalars that are keys themselves
 _WHOLE_LINE = 1 << 30
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _BETWEEN = re.compile(r"[\s\-?:,{}\[\]]+|#.*|[&*!][^\s,{}\[\]]+|[^\s\-?:,{}\[\]#]+")
 _BEGINNING = re.compile(r"(?P<before>\s*(?:-\s+)*)(?P<key>[a-z_]+:(?=\s|$)\s*)?")
@@ -50,9 +49,9 @@ class LinePart:
     """A part of a line.
 
     Attributes:
-        column: where it begins in the file, counted from 0.
-        shown: what is shown of it, as it is in the file or masked.
-        is_raw: whether it is shown as it is in the file, so that columns inside it can be told.
+        column: the column in the file where it begins, counted from 0.
+        shown: the text to show: that of the file, or masked.
+        is_raw: whether `shown` is the text of the file, so that columns inside it are known.
     """
 
     column: int
@@ -62,24 +61,24 @@ class LinePart:
 
 @dataclass(frozen=True, slots=True)
 class MaskedLine:
-    """What may be shown of a line."""
+    """A line in parts, with possible secrets masked."""
 
     parts: tuple[LinePart, ...]
 
     @property
     def says_something(self) -> bool:
-        """Whether anything is left beside masks and punctuation."""
+        """Whether it has text beside masks and punctuation."""
         return any(char.isalnum() for part in self.parts for char in part.shown.replace(MASK, ""))
 
     def with_caret(self, column: int, max_columns: int) -> tuple[str, str]:
-        """Return the line and the one below it, with the caret.
+        """Return the line, and a line with a caret below a column of it.
 
         Args:
-            column: of the file, counted from 0.
-            max_columns: the width of both, in columns of a terminal.
+            column: the column in the file, counted from 0.
+            max_columns: the width of both lines, in columns of a terminal.
         """
         before, after = self._split(column)
-        # What is before the caret may take two thirds, or all that is not needed behind it.
+        # The text before the caret may take two thirds, or all that the text after it does not need.
         room = max(max_columns * 2 // 3, max_columns - cell_len(after))
         if cell_len(before) > room:
             before = _CUT + _end_of(before, room - 1)
@@ -128,7 +127,7 @@ def _end_of(text: str, max_columns: int) -> str:
 
 
 def masked_env_line(line: str) -> MaskedLine:
-    """Return the line with a mask for its value, but where the key surely holds no secret."""
+    """Return a line of `.env`; its value is masked unless the key is known not to hold a secret."""
     match = _LINE.fullmatch(line)
     if match is None:
         is_key = line.strip() in _HARMLESS
@@ -146,17 +145,17 @@ def _is_harmless(name: str) -> bool:
 
 
 def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
-    """Return the lines that are wanted, by their numbers, which begin at 1.
+    """Return lines of a config file, by their numbers, with possible secrets masked.
 
     Args:
-        text: of the whole file.
-        wanted: numbers of lines; those that are not there are left out.
+        text: the whole file.
+        wanted: numbers of lines, counted from 1; lines that do not exist are left out.
     """
-    lines = dict(enumerate(_BREAK.split(text), start=1))
+    lines = dict(enumerate(LINE_BREAK.split(text), start=1))
     lines = {number: lines[number] for number in wanted if number in lines}
     try:
         scalars = _Scalars(loader_of(text).get_single_node())
-    except (yaml.YAMLError, RecursionError):  # nobody can tell what is part of what
+    except (yaml.YAMLError, RecursionError):  # the lines cannot be parsed
         return {number: _beginning(line) for number, line in lines.items()}
     spans: dict[int, list[tuple[int, int, str | None]]] = {number: [] for number in lines}
     for node, keys in scalars.found.values():
@@ -166,7 +165,7 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
             until = end.column if number == end.line + 1 else _WHOLE_LINE
             if until > column:
                 shown = _shown_scalar(lines[number][column:until], node.value, keys)
-                # Of a part of an address nobody can tell what it is.
+                # One line of a longer value is masked: a part of an address may be anything.
                 spans[number].append((column, until, MASK if shown is not None and start.line != end.line else shown))
     return {number: MaskedLine(tuple(_parts(line, sorted(spans[number])))) for number, line in lines.items()}
 
@@ -236,7 +235,7 @@ def _parts(line: str, scalars: Iterable[tuple[int, int, str | None]]) -> Iterato
 
 
 def _between(line: str, begin: int, end: int) -> Iterator[LinePart]:
-    """Between two values stand punctuation and comments; anchors, tags and what is not understood are masked."""
+    """Yield punctuation between two values as it is; mask anchors, tags and other text; leave comments out."""
     for match in _BETWEEN.finditer(line, begin, end):
         if match[0].startswith("#"):
             return
@@ -245,7 +244,7 @@ def _between(line: str, begin: int, end: int) -> Iterator[LinePart]:
 
 
 def _beginning(line: str) -> MaskedLine:
-    """Keep of a line of unknown meaning its indentation, a known key, and a value of nothing but numbers."""
+    """Mask a line that cannot be parsed, except its indentation, a known key, and a value of numbers."""
     match = _BEGINNING.match(line)
     assert match is not None  # all of it may be `rest`
     is_harmless = match["key"] is not None and match["key"].rstrip().rstrip(":") in HARMLESS_KEYS

@@ -1,4 +1,4 @@
-"""Mistakes and warnings as a compiler tells them: under each the line that it is about, and a caret."""
+"""Writes mistakes and warnings as compilers do: each with its line of the file, and a caret below it."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 120
 _MIN_COLUMNS = 40
-_GUTTER = 5  # of the number of the line, which may be longer
+_GUTTER = 5  # the width of a line number, unless it has more digits
 
 
 def tell(mistakes: Sequence[Mistake], env_file: Path, *, prefix: str = "", colour: str = "red") -> None:
-    """Write mistakes to stderr, with the lines that they are about.
+    """Write mistakes to stderr, each with its line of the file.
 
     Args:
-        mistakes: all of them.
-        env_file: path of `.env`; every other file is YAML.
-        prefix: of each, as in `warning: `.
-        colour: of the prefix and the caret, on a terminal.
+        mistakes: the mistakes, in the order of the output.
+        env_file: the path of `.env`; every other file is YAML.
+        prefix: the start of each line of a mistake, such as `warning: `.
+        colour: the colour of the prefix and the caret, on a terminal.
     """
     has_colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else MAX_COLUMNS
-    lines = list(_told(mistakes, env_file, prefix, colour if has_colour else None, max(width, _MIN_COLUMNS)))
+    lines = list(_output_lines(mistakes, env_file, prefix, colour if has_colour else None, max(width, _MIN_COLUMNS)))
     if lines:
         click.echo("\n".join(lines), err=True, color=has_colour)
 
 
-def _told(
+def _output_lines(
     mistakes: Sequence[Mistake], env_file: Path, prefix: str, colour: str | None, max_columns: int
 ) -> Iterator[str]:
     sources = _Sources(mistakes, env_file)
@@ -62,7 +62,7 @@ def _styled(text: str, colour: str | None) -> str:
 
 
 class _Sources:
-    """The lines of the files that mistakes are about; each file is read once."""
+    """The lines of the files in which the mistakes are; each file is read once."""
 
     def __init__(self, mistakes: Sequence[Mistake], env_file: Path) -> None:
         self._lines: dict[tuple[str, int], MaskedLine] = {}
@@ -76,7 +76,7 @@ class _Sources:
                     self._lines[source, number] = line
 
     def line_of(self, mistake: Mistake) -> MaskedLine | None:
-        """Return the line, or None where there is none that may be shown."""
+        """Return the line of a mistake; None if it cannot be read, or only masks are left of it."""
         return self._lines.get((mistake.place.source, mistake.place.line or 0))
 
 

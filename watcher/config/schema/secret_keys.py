@@ -30,17 +30,17 @@ _HUMP = re.compile("(?<=[a-z])(?=[A-Z])")
 
 
 def looks_secret(key: str) -> bool:
-    """Say whether a key is named as secrets are, as in `api_key`."""
+    """Return whether a key has the name of a secret, as in `api_key`."""
     return _SECRET_WORDS.search(key) is not None
 
 
 def is_secret_header(name: str) -> bool:
-    """Say whether a header is one that carries a secret, as `Authorization`, `Cookie` and `X-Api-Key` do."""
+    """Return whether a header carries a secret, as `Authorization`, `Cookie` and `X-Api-Key` do."""
     return _SECRET_HEADERS.search(name) is not None
 
 
 def is_secret_parameter(name: str) -> bool:
-    """Say whether a parameter of a query is named as tokens are, as in `access_token` and `apiKey`."""
+    """Return whether a parameter of a query has the name of a token, as in `access_token` and `apiKey`."""
     return _SECRET_PARAMETERS.search(_HUMP.sub("_", name).lower()) is not None
 
 
@@ -51,16 +51,16 @@ def may_be_secret(path: Sequence[str | int]) -> bool:
 
 
 def harmless_key(key: str, within: str | None) -> str | None:
-    """Say which key that surely holds no secret this one is, or was meant to be.
+    """Return the known key without secrets that a key is, or was meant to be.
 
     Args:
-        key: as written, as in `regx`.
-        within: the key of the mapping that it stands in, None for the file: `header` is one thing in a list of patterns
-            and another in an entry, where it was meant to be `headers`.
+        key: the key as the user wrote it, such as `regx`.
+        within: the key of the mapping around it; None for the file. `header` is known in a list of patterns; in an
+            entry, `headers` was meant.
 
     Returns:
-        the known key, as in `regex`; None for a key of secrets, one that may be meant for it, and one that nobody can
-        tell.
+        the known key, such as `regex`; None for a key of secrets, for one that may be a misspelt key of secrets, and
+        for one that is like no known key.
     """
     if key in SECRET_KEYS:
         return None
@@ -71,6 +71,6 @@ def harmless_key(key: str, within: str | None) -> str | None:
 
 @lru_cache(maxsize=1000)
 def _closest(key: str, within: str | None) -> str | None:
-    # The cutoff of `did_you_mean`: what is hinted at is what the key is taken for.
+    # The cutoff of `did_you_mean`, so that the key is taken for the one that the hint names.
     close = difflib.get_close_matches(key, {*KNOWN_KEYS.get(within, ()), *SECRET_KEYS}, n=3, cutoff=0.7)
     return close[0] if close and SECRET_KEYS.isdisjoint(close) else None

@@ -110,10 +110,10 @@ class Composer:
         if isinstance(event, yaml.ScalarEvent):
             text: str = event.value
             if "$" in text:
-                self.tree.written[mark] = sys.intern(text)  # many are the same
+                self.tree.templates[mark] = sys.intern(text)  # many are the same
                 value = self._scalars.filled(event, self._steps)
             else:
-                value = self._scalars.written(event)
+                value = self._scalars.unfilled(event)
             if event.anchor is not None:
                 self._anchors[event.anchor] = value, mark
             return value
@@ -231,7 +231,7 @@ class Composer:
     def _key(self, event: Any, mark: int, depth: int) -> Any:
         """Return a key, without filling in variables, since error lines quote keys."""
         if isinstance(event, yaml.ScalarEvent):
-            key = self._scalars.written(event)
+            key = self._scalars.unfilled(event)
             if event.anchor is not None:
                 self._anchors[event.anchor] = key, mark
             return _MERGE if key == MERGE_KEY and event.implicit[0] else key

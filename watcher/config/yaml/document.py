@@ -67,7 +67,8 @@ class Document:
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
         """Return the variables in the text at a path."""
         found = self._tree.find(path)
-        return frozenset(references_in(self._tree.written.get(found.mark, "")) if isinstance(found.value, str) else ())
+        template = self._tree.templates.get(found.mark, "") if isinstance(found.value, str) else ""
+        return frozenset(references_in(template))
 
     def variables(self) -> frozenset[str]:
         """Return the variables in all texts of the document."""
@@ -89,8 +90,8 @@ class Document:
             return text
         if found.mark in self._tree.secret_marks:
             return without_anchored(text, found.value)
-        written = self._tree.written.get(found.mark, "")
-        return without_values(text, found.value, written, self._variables) if references_in(written) else text
+        template = self._tree.templates.get(found.mark, "")
+        return without_values(text, found.value, template, self._variables) if references_in(template) else text
 
 
 def parse_yaml(source: str, content: bytes, variables: Mapping[str, str] | None = None) -> Document:

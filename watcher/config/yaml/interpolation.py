@@ -12,10 +12,10 @@ from watcher.text.redaction import MASK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# The bound of what the variables of one file come to, and the aliases: a short file can ask for more than all memory.
+# The bound of the characters that variables and aliases add to one file: a short file could otherwise fill the memory.
 MAX_EXPANDED_CHARS = 64 * 2**20
 
-# A dollar sign with neither `{` nor `$` after it is one: patterns end in it. The last two match what is no reference.
+# A dollar sign without `{` or `$` after it is text: patterns end in it. The last branch matches broken references.
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}|\{[^}]*\}?)")
 _NAME_IN_BYTES = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 # A NUL, or what Python makes of a byte that is not UTF-8.
@@ -33,14 +33,14 @@ def references_in(text: str) -> set[str]:
 
 
 class TooMuchError(Exception):
-    """The values of the variables are longer than the bound of a config file."""
+    """Variables and aliases add more characters to a config file than its bound allows."""
 
 
 class Interpolator:
     """Fills variables into values."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        """Start with the whole bound left.
+        """Start before the first value.
 
         Args:
             variables: their values by name.
@@ -52,7 +52,7 @@ class Interpolator:
         """Count characters beyond the length of the file.
 
         Raises:
-            TooMuchError: it is more than the bound.
+            TooMuchError: all together are more than the bound.
         """
         self._left_chars -= chars
         if self._left_chars < 0:
@@ -79,7 +79,7 @@ class Interpolator:
 
     def _value(self, match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
-        # What is written is not quoted: it may be part of a password that has a dollar sign in it.
+        # The message does not quote the text, which may be part of a password with a dollar sign.
         if name is None:
             raise ValueError("has a ${ that names no variable; write ${NAME} or ${NAME:-default}, or $${ for the text")
         if default is not None and "${" in default:

@@ -63,7 +63,7 @@ class ScalarReader:
             for mistake, count in self._refusals.values()
         ]
 
-    def written(self, event: Any) -> Any:
+    def unfilled(self, event: Any) -> Any:
         """Return the value of a scalar without filling in variables."""
         text = event.value
         is_plain = event.implicit[0]

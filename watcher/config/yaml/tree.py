@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MERGED = None
 NO_TEXT = ""
 
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 # The keys of a larger mapping are numbered once, not for each path.
 _FEW_KEYS = 64
 
@@ -52,7 +52,7 @@ class Tree:
     Attributes:
         data: the plain value: mappings, lists, text, numbers, booleans, None.
         mark: the mark of the data.
-        written: texts with a dollar sign as they are in the file, by their marks.
+        templates: texts with a dollar sign as they are in the file, by their marks.
         unused: keys, values and marks that are written in a mapping but are not in the data, by the id of the mapping.
         has_aliases: whether a value is used at other places than its own, perhaps under other keys.
     """
@@ -66,7 +66,7 @@ class Tree:
         """
         self.data: Any = None
         self.mark = 0
-        self.written: dict[int, str] = {}
+        self.templates: dict[int, str] = {}
         self.unused: dict[int, list[tuple[str | None, Any, int]]] = {}
         self.has_aliases = False
         self._source = source
@@ -171,7 +171,7 @@ class Tree:
 
     @cached_property
     def _beginnings(self) -> array[int]:
-        return array("Q", [0, *(match.end() for match in _BREAK.finditer(self._text))])
+        return array("Q", [0, *(match.end() for match in LINE_BREAK.finditer(self._text))])
 
 
 def known_key(name: str, within: str | None) -> str | None:

@@ -1,6 +1,7 @@
-"""Keeps the cause of each trouble in the rows at `*` as the present views have it. Trio.
+"""Writes the present cause of each combined state in trouble to its row at `*`. Trio.
 
-A flip has the cause of its moment. While the state stays, other places may come to see the site down.
+A flip has the cause of its moment. The cause may change while the state stays, as when another place finds the site
+down.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ROWS_AT_ONCE = 500
 
 
 class Causes:
-    """The causes of the combined states that are decided here. Bounded by the number of these targets."""
+    """Finds the causes that have changed, and writes them. Bounded by the number of targets that are decided here."""
 
     def __init__(self, database: Database, replica: uuid.UUID) -> None:
         """Start without causes.
@@ -34,28 +35,28 @@ class Causes:
         self._database = database
         self._replica = replica
         self._known: dict[str, PlaceView] = {}  # the newest view at `*` of each target in trouble
-        self._untold: dict[str, PlaceView] = {}  # those whose rows have another cause
+        self._unwritten: dict[str, PlaceView] = {}  # those whose rows have another cause
 
     def note(self, name: str, view: PlaceView | None, *, is_flip: bool = False) -> None:
         """Note the present combined state of a target.
 
         Args:
-            name: of the target.
+            name: the name of the target.
             view: the combined state, with its cause; None if it is unknown.
             is_flip: whether a flip brings this cause to the database.
         """
         if view is None or view.state not in TROUBLE or view.reason is None:
             self._known.pop(name, None)
-            self._untold.pop(name, None)
+            self._unwritten.pop(name, None)
             return
         known, self._known[name] = self._known.get(name), view
         if is_flip:
-            self._untold.pop(name, None)
+            self._unwritten.pop(name, None)
         elif known is None or (known.reason, known.detail) != (view.reason, view.detail):
-            self._untold[name] = view
+            self._unwritten[name] = view
 
-    async def tell(self, holds: Callable[[str], bool]) -> None:
-        """Write the causes that have changed; again next time, where the flip to that state is not stored yet.
+    async def write(self, holds: Callable[[str], bool]) -> None:
+        """Write the causes that have changed. If the flip to a state is not stored yet, its cause is written next time.
 
         Args:
             holds: whether a target is decided here.
@@ -63,11 +64,11 @@ class Causes:
         Raises:
             StorageError: they cannot be written.
         """
-        for name in [name for name in self._known if not holds(name)] if self._untold else ():
+        for name in [name for name in self._known if not holds(name)] if self._unwritten else ():
             del self._known[name]
-            self._untold.pop(name, None)
-        some = dict(list(self._untold.items())[:ROWS_AT_ONCE])
+            self._unwritten.pop(name, None)
+        some = dict(list(self._unwritten.items())[:ROWS_AT_ONCE])
         if some:
             for name in await tell_causes(self._database, self._replica, some):
-                if self._untold.get(name) is some[name]:
-                    del self._untold[name]
+                if self._unwritten.get(name) is some[name]:
+                    del self._unwritten[name]

@@ -296,7 +296,7 @@ class Places:
                 for name, one in decisions.items():
                     self._causes.note(name, one.view, is_flip=True)
             await trio.lowlevel.checkpoint()
-        await self._causes.tell(self.decides)
+        await self._causes.write(self.decides)
         if self._owned.standings and trio.current_time() >= self._mark_at:
             self._mark_at = trio.current_time() + MARK_SECONDS
             await mark_decided(self._database, self._disk.outbox.id)

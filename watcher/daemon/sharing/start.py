@@ -81,8 +81,7 @@ def resume_share(
         if name not in shared and beginning.owners.get(name) in {None, outbox.id}
     }
     note(outbox, resumption, location, now)
-    ended = resume((), gone, location, alive_at=looked_until, now=moment, elsewhere=elsewhere)
-    note(outbox, ended, location, now)
+    note(outbox, resume((), gone, location, alive_at=looked_until, now=moment, elsewhere=elsewhere), location, now)
     if mine:
         release(outbox, mine, location, looked_until.timestamp())
     outbox.forget_standings(location, others.keys() - gone.keys())

@@ -18,26 +18,21 @@ SELECT target, location, address, group_name, state, since, reason, detail, watc
 FROM states
 WHERE location = $1 AND watched AND owner IS DISTINCT FROM $2
 """
-_RECENT = f"""{_OTHERS} AND target IN (
+# Always has a row, for the number of late batches.
+_RECENT = f"""
+SELECT * FROM (SELECT coalesce(sum(late), 0) AS late FROM outboxes) AS batches LEFT JOIN ({_OTHERS} AND target IN (
     SELECT target FROM flips
     WHERE location = $1 AND at > now() - interval '1 day' AND confirmed_at > now() - $3 * interval '1 second'
-)
+)) AS recent ON true
 """  # noqa: S608  # no part of it comes from outside
 # The most rows read at once: converting them to values holds up the checks.
 PAGE_ROWS = 2000
 _PAGE = f"{_OTHERS} AND target > $3 ORDER BY target LIMIT {PAGE_ROWS}"
 
 
-async def late_batches(database: Database) -> int:
-    """Return how many batches had flips that may be too old for `recent_states_of_others` when they were stored."""
-    rows = await database.fetch("SELECT coalesce(sum(late), 0) AS late FROM outboxes")
-    late: int = rows[0]["late"]
-    return late
-
-
 async def recent_states_of_others(
     database: Database, location: str, replica: uuid.UUID, recent_seconds: float
-) -> list[Present]:
+) -> tuple[list[Present], int]:
     """Read the states of other replicas' targets that flipped recently.
 
     Args:
@@ -45,8 +40,12 @@ async def recent_states_of_others(
         location: of the targets.
         replica: whose own targets are left out.
         recent_seconds: the oldest confirmation of the state, in seconds before now.
+
+    Returns:
+        the states; and how many batches had flips that may have been too old for this when they were stored.
     """
-    return [present_of_row(row) for row in await database.fetch(_RECENT, location, replica, recent_seconds)]
+    rows = await database.fetch(_RECENT, location, replica, recent_seconds)
+    return [present_of_row(row) for row in rows if row["target"] is not None], rows[0]["late"]
 
 
 async def states_of_others(database: Database, location: str, replica: uuid.UUID, after: str = "") -> list[Present]:
