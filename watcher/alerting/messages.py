@@ -180,12 +180,6 @@ def waiting_of(outbox: Outbox, channel: str, after: int = 0, limit: int = MAX_ME
     return _read(outbox, "WHERE channel = ? AND number > ? ORDER BY number LIMIT ?", channel, after, limit)
 
 
-def count_waiting(outbox: Outbox) -> int:
-    """Return the number of waiting messages of all channels."""
-    count: int = outbox.read("SELECT count(*) FROM notifications")[0][0]
-    return count
-
-
 def notification_of(outbox: Outbox, waiting: Waiting) -> Notification | None:
     """Return a waiting message with its content; None if it no longer waits or cannot be read."""
     rows = outbox.read("SELECT payload FROM notifications WHERE number = ?", waiting.number)

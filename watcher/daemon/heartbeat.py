@@ -1,4 +1,4 @@
-"""Touches a file from the loop: its age shows a container or a supervisor whether the daemon is alive.
+"""Touches a file while the loop runs: its age shows a container or a supervisor whether the daemon is alive.
 
 If the daemon does not follow the clock of the machine, the file has the difference, for commands.
 """

@@ -118,7 +118,7 @@ async def transaction(
     """
     mode = f" ISOLATION LEVEL {isolation}" if isolation else ""
     try:
-        # In one message: each is a wait for the server.
+        # In one message: each message waits for an answer of the server.
         await connection.execute(f"BEGIN{mode}{' READ ONLY' if readonly else ''}; {_local_settings(limit_seconds)}")
         yield
     except (asyncpg.PostgresError, StorageError):

@@ -7,25 +7,16 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
-from watcher.model.load import complaint_about_workers
 from watcher.recording.recorder import LATE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from watcher.model.target import Target
     from watcher.recording.recorder import Tally
 
 log = structlog.get_logger()
 
 REPORT_SECONDS = 60.0
-
-
-def warn_of_too_few_workers(targets: Iterable[Target], max_workers: int) -> None:
-    """Log a warning with numbers if hanging sites would make checks late."""
-    text = complaint_about_workers(targets, max_workers)
-    if text is not None:
-        log.warning(text)
 
 
 async def report_lateness(tally: Tally, max_workers: Callable[[], int]) -> NoReturn:

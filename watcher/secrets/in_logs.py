@@ -73,7 +73,7 @@ class Redactor:
         for start in range(len(text) - MIN_SECRET_CHARS + 1):
             if heads[hash(text[start : start + MIN_SECRET_CHARS]) % _HEADS]:
                 for stop in (start + length for length in self._lengths if start + length <= len(text)):
-                    one = hash(text[start:stop])
-                    index = bisect_left(hashes, one)
-                    if index < len(hashes) and hashes[index] == one:
+                    candidate = hash(text[start:stop])
+                    index = bisect_left(hashes, candidate)
+                    if index < len(hashes) and hashes[index] == candidate:
                         yield start, stop

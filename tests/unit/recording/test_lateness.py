@@ -5,7 +5,8 @@ import trio.testing
 from structlog.testing import capture_logs
 
 from tests.doubles import a_target, an_outcome
-from watcher.recording.lateness import REPORT_SECONDS, report_lateness, warn_of_too_few_workers
+from watcher.model.load import complaint_about_workers
+from watcher.recording.lateness import REPORT_SECONDS, report_lateness
 from watcher.recording.recorder import LATE_SECONDS, Tally
 
 
@@ -30,8 +31,5 @@ async def test_a_line_a_minute_while_checks_are_late(autojump_clock: trio.testin
 def test_too_few_workers_for_the_worst_case_are_reported_with_the_numbers() -> None:
     # Each may hold a worker for 2 x 2 s + 1 s of every 10 s.
     targets = [a_target(str(number), timeout_seconds=2, interval_seconds=10, retries=1) for number in range(40)]
-    with capture_logs() as logs:
-        warn_of_too_few_workers(targets, 20)
-        warn_of_too_few_workers(targets, 19)
-    assert len(logs) == 1
-    assert "need 20 workers, and MAX_WORKERS is 19" in logs[0]["event"]
+    assert complaint_about_workers(targets, 20) is None
+    assert "need 20 workers, and MAX_WORKERS is 19" in (complaint_about_workers(targets, 19) or "")

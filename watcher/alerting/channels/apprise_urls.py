@@ -20,16 +20,11 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 
 
-def complaint_about_url(url: str) -> str | None:
-    """Return why Apprise rejects an address; see `complaints_about_urls`."""
-    return complaints_about_urls([url])[0]
-
-
 def complaints_about_urls(urls: Sequence[str]) -> list[str | None]:
     """Return for each address why Apprise rejects it; one process checks all of them.
 
     Args:
-        urls: of services; they hold secrets.
+        urls: the addresses of services; they contain secrets.
 
     Returns:
         for each address the error in Apprise's words, without the secrets of the address; None if there is none, or if

@@ -81,24 +81,24 @@ class ScalarReader:
             event: the scalar.
             steps: its path.
         """
-        written = (event.value, event.implicit, event.tag)
-        if written in self._filled:
-            value = self._filled[written]
+        cache_key = (event.value, event.implicit, event.tag)
+        if cache_key in self._filled:
+            value = self._filled[cache_key]
             self.charge(size_of_scalar(value), event)
             return value
-        if written not in self._refused:
+        if cache_key not in self._refused:
             try:
-                value = self._filled[written] = self._resolved(event, self._interpolator.filled(event.value))
+                value = self._filled[cache_key] = self._resolved(event, self._interpolator.filled(event.value))
             except TooMuchError:
                 raise error_at(event, TOO_LARGE) from None
             except ValueError as error:
-                self._refused[written] = str(error)
+                self._refused[cache_key] = str(error)
             else:
                 # One character is not a secret.
                 if isinstance(value, str) and len(value) > 1:
                     self.variables |= references_in(event.value)
                 return value
-        self._refuse(event, steps, self._refused[written])
+        self._refuse(event, steps, self._refused[cache_key])
         return event.value
 
     def charge(self, chars: int, event: Any) -> None:

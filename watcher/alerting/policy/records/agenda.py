@@ -18,10 +18,9 @@ class Task(enum.IntEnum):
     RECORD = 1  # look again at a record that waits
     PARENTS = 2  # look again at parents
     CALM = 3  # a record has been calm for long enough
-    NOTICE = 4  # look again at a notice
-    REMIND = 5  # a reminder of a group
-    FLUSH = 6  # the next message of a group
-    TIDY = 7  # forget a group
+    REMIND = 4  # a reminder of a group
+    FLUSH = 5  # the next message of a group
+    TIDY = 6  # forget a group
 
 
 class Entry(NamedTuple):
