@@ -90,7 +90,7 @@ def _encodings(secret: str) -> Iterator[str]:
     if _BASE64.fullmatch(secret):
         for encoded in (quote(secret, safe=""), quote(secret)):
             yield from (encoded, encoded.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d"))
-        yield secret.replace("/", "\\/")
+        yield from (secret.replace("/", "\\/"), secret.replace("+", "\\u002B"))
         return
     for left_alone in _LEFT_ALONE:
         encoded = quote(secret, safe=left_alone, errors="replace")
@@ -101,9 +101,15 @@ def _encodings(secret: str) -> Iterator[str]:
     for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield from (text, text.replace("/", "\\/"), one_line(text, limit_chars=12 * len(text)))
         yield text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+        text = re.sub(r"\\u[0-9a-f]{4}", lambda match: "\\u" + match[0][2:].upper(), text)
+        yield from (text, re.sub("[&'+<>`]", _upper_escape, text.replace('\\"', "\\u0022")))  # Java's, .NET's
     yield one_line(secret, limit_chars=12 * len(secret))
     yield from (repr(secret)[1:-1], repr(secret + "'\"")[1:-4])  # Python's, also in a text with both quotes
     if not secret.isascii():  # with the wrong encoding
         utf_8 = secret.encode("utf-8", "replace")
         yield from (utf_8.decode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii"))
         yield from (secret.encode(charset, "replace").decode("utf-8", "replace") for charset in ("latin-1", "ascii"))
+
+
+def _upper_escape(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04X}"
