@@ -98,18 +98,14 @@ def _encodings(secret: str) -> Iterator[str]:
         yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
     for text in (html.escape(secret), html.escape(secret, quote=False)):
         yield from (text, text.replace("&#x27;", "&#39;"), text.replace("&#x27;", "&#039;"))
-    for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+    for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):  # last as Java and .NET do
         yield from (text, text.replace("/", "\\/"), one_line(text, limit_chars=12 * len(text)))
         yield text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
         text = re.sub(r"\\u[0-9a-f]{4}", lambda match: "\\u" + match[0][2:].upper(), text)
-        yield from (text, re.sub("[&'+<>`]", _upper_escape, text.replace('\\"', "\\u0022")))  # Java's, .NET's
+        yield from (text, re.sub("[&'+<>`]", lambda match: f"\\u{ord(match[0]):04X}", text.replace('\\"', "\\u0022")))
     yield one_line(secret, limit_chars=12 * len(secret))
     yield from (repr(secret)[1:-1], repr(secret + "'\"")[1:-4])  # Python's, also in a text with both quotes
     if not secret.isascii():  # with the wrong encoding
         utf_8 = secret.encode("utf-8", "replace")
         yield from (utf_8.decode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii"))
         yield from (secret.encode(charset, "replace").decode("utf-8", "replace") for charset in ("latin-1", "ascii"))
-
-
-def _upper_escape(character: re.Match[str]) -> str:
-    return f"\\u{ord(character[0]):04X}"
