@@ -108,7 +108,7 @@ async def monitor_url(
         while watch.goes_on():
             with trio.CancelScope() as watch.scope:
                 while watch.goes_on():
-                    if not watch.is_wanted:
+                    if not watch.is_wanted and not slow:  # the clock may have been set back since its slot
                         await context.timer.wait_until(slot.due, watch)
                     if watch.is_wanted:
                         watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())

@@ -90,7 +90,7 @@ def _encodings(secret: str) -> Iterator[str]:
     if _BASE64.fullmatch(secret):
         for encoded in (quote(secret, safe=""), quote(secret)):
             yield from (encoded, encoded.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d"))
-        yield secret.replace("/", "\\/")
+        yield from (secret.replace("/", "\\/"), secret.replace("+", "\\u002B"))
         return
     for left_alone in _LEFT_ALONE:
         encoded = quote(secret, safe=left_alone, errors="replace")
@@ -98,9 +98,11 @@ def _encodings(secret: str) -> Iterator[str]:
         yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
     for text in (html.escape(secret), html.escape(secret, quote=False)):
         yield from (text, text.replace("&#x27;", "&#39;"), text.replace("&#x27;", "&#039;"))
-    for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+    for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):  # last as Java and .NET do
         yield from (text, text.replace("/", "\\/"), one_line(text, limit_chars=12 * len(text)))
         yield text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+        text = re.sub(r"\\u[0-9a-f]{4}", lambda match: "\\u" + match[0][2:].upper(), text)
+        yield from (text, re.sub("[&'+<>`]", lambda match: f"\\u{ord(match[0]):04X}", text.replace('\\"', "\\u0022")))
     yield one_line(secret, limit_chars=12 * len(secret))
     yield from (repr(secret)[1:-1], repr(secret + "'\"")[1:-4])  # Python's, also in a text with both quotes
     if not secret.isascii():  # with the wrong encoding

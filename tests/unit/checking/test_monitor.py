@@ -301,6 +301,21 @@ async def test_slots_come_back_with_a_clock_that_was_ahead(
     assert sum(one.part != 0 for one in outcomes) == pytest.approx(7200 / 30, abs=2)
 
 
+async def test_a_broken_off_check_is_repeated_at_once_even_if_the_clock_was_set_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    site = Site(lambda _name, _count: 8.0)
+    await conclude(
+        site,
+        *(a_target(name=name, interval_seconds=60, timeout_seconds=9) for name in ("a", "b")),
+        for_seconds=30,
+        workers=1,
+        patrol=True,
+        ahead=lambda: -600.0 if any(trio.current_time() > at[0] + 0.1 for at in site.started.values()) else 0.0,
+    )
+    assert max(map(len, site.started.values())) > 1
+
+
 async def test_the_worker_is_given_back_before_the_outcome_is_taken(autojump_clock: trio.testing.MockClock) -> None:
     send, _receive = trio.open_memory_channel[Conclusion](0)  # the conclusions are dropped
     context = a_checker(Site().probe)

@@ -58,6 +58,8 @@ urls:
   - &j {tls_config: {server_name: *f}}
   - {body: *j}
   - regex: ${MY_TOKEN:-hunter2} ${WORD:-x}
+  - <<: [{interval: 5, headers: {X: secret}}, secret]
+  - <<: secret
 """
 SHOWN_OF_ALIASES = [
     "urls:",
@@ -68,6 +70,8 @@ SHOWN_OF_ALIASES = [
     "  - *** {tls_config: {server_name: ***}}",
     "  - {body: ***}",
     "  - regex: ${MY_TOKEN:-***} ${WORD:-x}",
+    "  - <<: [{interval: 5, headers: {X: ***}}, ***]",
+    "  - <<: ***",
 ]
 
 

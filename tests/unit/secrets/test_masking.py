@@ -15,6 +15,14 @@ from watcher.secrets.masking import forms_of, masked
 
 # Both ends are marked, so that a part of a secret is found as well.
 MARK = "Zq7x"
+
+
+def with_upper_escapes(text: str, also: str) -> str:
+    """Write JSON as Java and .NET do, which escapes further characters."""
+    escaped = (f"\\u{ord(one):04x}" if one in also else json.dumps(one)[1:-1] for one in text)
+    return "".join(one.upper().replace("\\U", "\\u") if one.startswith("\\u") else one for one in escaped)
+
+
 WAYS: list[Callable[[str], str]] = [
     str,
     repr,
@@ -22,6 +30,8 @@ WAYS: list[Callable[[str], str]] = [
     lambda text: json.dumps(text, ensure_ascii=False),
     lambda text: json.dumps(text).replace("/", "\\/"),
     lambda text: json.dumps(text).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+    lambda text: with_upper_escapes(text, ""),
+    lambda text: with_upper_escapes(text, "\"&'+<>`"),
     html.escape,
     lambda text: html.escape(text, quote=False),
     lambda text: html.escape(text).replace("&#x27;", "&#39;"),
@@ -39,6 +49,7 @@ WAYS: list[Callable[[str], str]] = [
 @given(
     st.text(st.one_of(st.sampled_from("&<\"'>/\\ 9ä+=%"), st.characters(exclude_categories=("Cs", "Cc"))), max_size=20)
 )
+@example("a+/=")
 @example("p&<ä\">/'\\ 9")
 def test_a_secret_is_known_however_it_is_written(text: str) -> None:
     secret = f"{MARK}{text}{MARK}"

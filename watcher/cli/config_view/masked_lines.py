@@ -194,10 +194,16 @@ class _Scalars:
             for name, value in node.value:
                 text = name.value if isinstance(name, yaml.ScalarNode) else None
                 self._note(name, None if text is None else _A_KEY, depth + 1)
-                inner = None if text is None else known_key(text, key)
-                if text == MERGE_KEY and not isinstance(value, yaml.ScalarNode):
-                    inner = key
-                self._note(value, inner, depth + 1)
+                if text != MERGE_KEY:
+                    self._note(value, None if text is None else known_key(text, key), depth + 1)
+                elif isinstance(value, yaml.SequenceNode):
+                    self._note_bases(value.value, key, depth + 2)
+                else:
+                    self._note_bases([value], key, depth + 1)
+
+    def _note_bases(self, bases: Iterable[Node], key: str | None, depth: int) -> None:
+        for base in bases:  # text in place of a mapping may be a secret
+            self._note(base, None if isinstance(base, yaml.ScalarNode) else key, depth)
 
 
 def _shown_scalar(written: str, value: str, keys: set[str | None]) -> str | None:
