@@ -259,7 +259,8 @@ class AlertSharing:
         self._is_mixed = share.is_mixed
         if not share.is_mixed:
             self.routes.clear()
-        await self._disk.run(self._export)
+        if await self._disk.run(self._export):
+            self._written()
         for name in list(self._channels):
             is_mine = share.dispatches(name)
             events = self._turns.get(name)
@@ -307,10 +308,10 @@ class AlertSharing:
         self._written()
         return True
 
-    def _export(self, outbox: Outbox) -> None:
+    def _export(self, outbox: Outbox) -> int:
+        """Send events to the tables; return how many. This runs in a thread, where nothing may be woken."""
         routes_of = self._routes_of if self._is_mixed else None
-        if export_events(outbox, self._scope.location, self._clock(), routes_of):
-            self._written()
+        return export_events(outbox, self._scope.location, self._clock(), routes_of)
 
     def _begin_turn(self, name: str, epoch: int) -> None:
         events = TableEvents(

@@ -112,15 +112,20 @@ class Replica:
         self.drain = Drain(self.disk, store)
         self.ledger = ChannelLedger(world.database, LOCATION, self.disk.outbox.id)
         self.sharing = AlertSharing(
-            *(self.disk, self.ledger, self.footing, LOCATION, self.drain.wake),
+            *(self.disk, self.ledger, self.footing, LOCATION, self.written),
             force_seconds=FORCE_SECONDS,
             routes_of=lambda target: routes_to(self.channels, self.view.targets.get(target)),
         )
-        self.alerts = Alerts(self.disk, lambda: self.view, self.drain.wake, sharing=self.sharing)
+        self.alerts = Alerts(self.disk, lambda: self.view, self.written, sharing=self.sharing)
         self.scope = trio.CancelScope()
         self.draining = trio.CancelScope()
         self.drain_again = trio.Event()
         self.ended = trio.Event()
+
+    def written(self) -> None:
+        """Wake the drain; a call from a thread always fails here, and not only while the drain waits."""
+        trio.lowlevel.current_task()
+        self.drain.wake()
 
     async def run(self) -> None:
         ready = trio.Event()
